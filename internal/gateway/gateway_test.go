@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -284,7 +285,9 @@ func TestNodesMustProveWhoTheyAre(t *testing.T) {
 			want: "unknown authority",
 		},
 		"client's usage": {
-			cert: func(f *fleet) tls.Certificate { return f.clientCert(rbac.Admin) },
+			cert: func(f *fleet) tls.Certificate {
+				return pair(f.t, secrets.Request{IPs: []netip.Addr{netip.MustParseAddr(nodeAddress(1))}}, f.ca.IssueClient)
+			},
 			want: "incompatible key usage",
 		},
 	} {
