@@ -20,7 +20,7 @@ type EncryptionKey struct {
 	Slot                             int               `yaml:"slot" protobuf:"1"`
 	Type                             EncryptionKeyType `yaml:"type" protobuf:"2"`
 	LockToSTATE                      bool              `yaml:"lockToState,omitempty" protobuf:"6"`
-	StaticPassphrase                 string            `yaml:"staticPassphrase,omitempty" protobuf:"3"`
+	StaticPassphrase                 string            `yaml:"staticPassphrase,omitempty" protobuf:"3,bytes"`
 	KMSEndpoint                      string            `yaml:"kmsEndpoint,omitempty" protobuf:"4"`
 	TPMCheckSecurebootStatusOnEnroll bool              `yaml:"tpmCheckSecurebootStatusOnEnroll,omitempty" protobuf:"5"`
 	TPMPCRs                          []int             `yaml:"pcrs,omitempty" protobuf:"7"`

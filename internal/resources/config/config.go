@@ -25,7 +25,7 @@ const (
 // MachineConfig is a machine configuration, as the text of its YAML documents.
 // In YAML the whole spec is that text.
 type MachineConfig struct {
-	Text string `yaml:",inline" protobuf:"1"`
+	Text string `yaml:",inline" protobuf:"1,bytes"`
 }
 
 // Definition implements resource.Spec.

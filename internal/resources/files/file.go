@@ -8,7 +8,7 @@ import (
 
 // EtcFileSpec is a file to render under /etc.
 type EtcFileSpec struct {
-	Contents     string      `yaml:"contents" protobuf:"1"`
+	Contents     string      `yaml:"contents" protobuf:"1,bytes"`
 	Mode         fs.FileMode `yaml:"mode" protobuf:"2"`
 	SelinuxLabel string      `yaml:"selinux_label" protobuf:"3"`
 }

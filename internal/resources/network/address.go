@@ -169,33 +169,33 @@ type AddressFlags uint32
 
 // Values of AddressFlags.
 const (
-	AddressFlagTemporary     AddressFlags = 0x1
-	AddressFlagNodad         AddressFlags = 0x2
-	AddressFlagOptimistic    AddressFlags = 0x4
-	AddressFlagDadfailed     AddressFlags = 0x8
-	AddressFlagHomeaddress   AddressFlags = 0x10
-	AddressFlagDeprecated    AddressFlags = 0x20
-	AddressFlagTentative     AddressFlags = 0x40
-	AddressFlagPermanent     AddressFlags = 0x80
-	AddressFlagMngmtmpaddr   AddressFlags = 0x100
-	AddressFlagNoprefixroute AddressFlags = 0x200
-	AddressFlagMcautojoin    AddressFlags = 0x400
-	AddressFlagStableprivacy AddressFlags = 0x800
+	AddressFlagTemporary         AddressFlags = 0x1
+	AddressFlagNoDAD             AddressFlags = 0x2
+	AddressFlagOptimistic        AddressFlags = 0x4
+	AddressFlagDADFailed         AddressFlags = 0x8
+	AddressFlagHomeAddress       AddressFlags = 0x10
+	AddressFlagDeprecated        AddressFlags = 0x20
+	AddressFlagTentative         AddressFlags = 0x40
+	AddressFlagPermanent         AddressFlags = 0x80
+	AddressFlagManagedTemporary  AddressFlags = 0x100
+	AddressFlagNoPrefixRoute     AddressFlags = 0x200
+	AddressFlagMulticastAutoJoin AddressFlags = 0x400
+	AddressFlagStablePrivacy     AddressFlags = 0x800
 )
 
 var addressFlagsNames = enum.Flags[AddressFlags]{
-	AddressFlagTemporary:     "temporary",
-	AddressFlagNodad:         "nodad",
-	AddressFlagOptimistic:    "optimistic",
-	AddressFlagDadfailed:     "dadfailed",
-	AddressFlagHomeaddress:   "homeaddress",
-	AddressFlagDeprecated:    "deprecated",
-	AddressFlagTentative:     "tentative",
-	AddressFlagPermanent:     "permanent",
-	AddressFlagMngmtmpaddr:   "mngmtmpaddr",
-	AddressFlagNoprefixroute: "noprefixroute",
-	AddressFlagMcautojoin:    "mcautojoin",
-	AddressFlagStableprivacy: "stableprivacy",
+	AddressFlagTemporary:         "temporary",
+	AddressFlagNoDAD:             "nodad",
+	AddressFlagOptimistic:        "optimistic",
+	AddressFlagDADFailed:         "dadfailed",
+	AddressFlagHomeAddress:       "homeaddress",
+	AddressFlagDeprecated:        "deprecated",
+	AddressFlagTentative:         "tentative",
+	AddressFlagPermanent:         "permanent",
+	AddressFlagManagedTemporary:  "mngmtmpaddr",
+	AddressFlagNoPrefixRoute:     "noprefixroute",
+	AddressFlagMulticastAutoJoin: "mcautojoin",
+	AddressFlagStablePrivacy:     "stableprivacy",
 }
 
 // String returns the text form.

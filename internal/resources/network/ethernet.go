@@ -114,22 +114,22 @@ type WOLMode int
 
 // Values of WOLMode.
 const (
-	WOLModePhy         WOLMode = 1
+	WOLModePHY         WOLMode = 1
 	WOLModeUnicast     WOLMode = 2
 	WOLModeMulticast   WOLMode = 4
 	WOLModeBroadcast   WOLMode = 8
 	WOLModeMagic       WOLMode = 32
-	WOLModeMagicsecure WOLMode = 64
+	WOLModeMagicSecure WOLMode = 64
 	WOLModeFilter      WOLMode = 128
 )
 
 var wolModeNames = enum.Names[WOLMode]{
-	WOLModePhy:         "phy",
+	WOLModePHY:         "phy",
 	WOLModeUnicast:     "unicast",
 	WOLModeMulticast:   "multicast",
 	WOLModeBroadcast:   "broadcast",
 	WOLModeMagic:       "magic",
-	WOLModeMagicsecure: "magicsecure",
+	WOLModeMagicSecure: "magicsecure",
 	WOLModeFilter:      "filter",
 }
 

@@ -165,7 +165,7 @@ func (HardwareAddr) Definition() resource.Definition {
 
 // DeviceConfigSpec is the configuration of one device as the older configuration document has it.
 type DeviceConfigSpec struct {
-	Device string `yaml:"device" protobuf:"1"`
+	Device string `yaml:"device" protobuf:"1,bytes"`
 }
 
 // Definition implements resource.Spec.

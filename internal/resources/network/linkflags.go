@@ -13,12 +13,12 @@ const (
 	LinkFlagBroadcast    LinkFlags = 0x2
 	LinkFlagDebug        LinkFlags = 0x4
 	LinkFlagLoopback     LinkFlags = 0x8
-	LinkFlagPointtopoint LinkFlags = 0x10
-	LinkFlagNotrailers   LinkFlags = 0x20
+	LinkFlagPointToPoint LinkFlags = 0x10
+	LinkFlagNoTrailers   LinkFlags = 0x20
 	LinkFlagRunning      LinkFlags = 0x40
-	LinkFlagNoarp        LinkFlags = 0x80
+	LinkFlagNoARP        LinkFlags = 0x80
 	LinkFlagPromisc      LinkFlags = 0x100
-	LinkFlagAllmulti     LinkFlags = 0x200
+	LinkFlagAllMulti     LinkFlags = 0x200
 	LinkFlagMaster       LinkFlags = 0x400
 	LinkFlagSlave        LinkFlags = 0x800
 	LinkFlagMulticast    LinkFlags = 0x1000
@@ -35,12 +35,12 @@ var linkFlagsNames = enum.Flags[LinkFlags]{
 	LinkFlagBroadcast:    "BROADCAST",
 	LinkFlagDebug:        "DEBUG",
 	LinkFlagLoopback:     "LOOPBACK",
-	LinkFlagPointtopoint: "POINTTOPOINT",
-	LinkFlagNotrailers:   "NOTRAILERS",
+	LinkFlagPointToPoint: "POINTTOPOINT",
+	LinkFlagNoTrailers:   "NOTRAILERS",
 	LinkFlagRunning:      "RUNNING",
-	LinkFlagNoarp:        "NOARP",
+	LinkFlagNoARP:        "NOARP",
 	LinkFlagPromisc:      "PROMISC",
-	LinkFlagAllmulti:     "ALLMULTI",
+	LinkFlagAllMulti:     "ALLMULTI",
 	LinkFlagMaster:       "MASTER",
 	LinkFlagSlave:        "SLAVE",
 	LinkFlagMulticast:    "MULTICAST",

@@ -15,14 +15,14 @@ const (
 	LinkTypeAX25              LinkType = 3
 	LinkTypePronet            LinkType = 4
 	LinkTypeChaos             LinkType = 5
-	LinkTypeIeee802           LinkType = 6
+	LinkTypeIEEE802           LinkType = 6
 	LinkTypeArcnet            LinkType = 7
 	LinkTypeAtalk             LinkType = 8
 	LinkTypeDLCI              LinkType = 15
 	LinkTypeATM               LinkType = 19
 	LinkTypeMetricom          LinkType = 23
-	LinkTypeIeee1394          LinkType = 24
-	LinkTypeEui64             LinkType = 27
+	LinkTypeIEEE1394          LinkType = 24
+	LinkTypeEUI64             LinkType = 27
 	LinkTypeInfiniband        LinkType = 32
 	LinkTypeSlip              LinkType = 256
 	LinkTypeCslip             LinkType = 257
@@ -48,7 +48,7 @@ const (
 	LinkTypeFDDI              LinkType = 774
 	LinkTypeBif               LinkType = 775
 	LinkTypeSIT               LinkType = 776
-	LinkTypeIpDdp             LinkType = 777
+	LinkTypeIPDDP             LinkType = 777
 	LinkTypeGRE               LinkType = 778
 	LinkTypePimreg            LinkType = 779
 	LinkTypeHIPPI             LinkType = 780
@@ -72,11 +72,11 @@ const (
 	LinkTypeFcfb11            LinkType = 798
 	LinkTypeFcfb12            LinkType = 799
 	LinkTypeTr                LinkType = 800
-	LinkTypeIeee80211         LinkType = 801
-	LinkTypeIeee80211Prism    LinkType = 802
-	LinkTypeIeee80211Radiotap LinkType = 803
-	LinkTypeIeee802154        LinkType = 804
-	LinkTypeIeee802154Monitor LinkType = 805
+	LinkTypeIEEE80211         LinkType = 801
+	LinkTypeIEEE80211Prism    LinkType = 802
+	LinkTypeIEEE80211Radiotap LinkType = 803
+	LinkTypeIEEE802154        LinkType = 804
+	LinkTypeIEEE802154Monitor LinkType = 805
 	LinkTypePhonet            LinkType = 820
 	LinkTypePhonetPipe        LinkType = 821
 	LinkTypeCaif              LinkType = 822
@@ -94,14 +94,14 @@ var linkTypeNames = enum.Names[LinkType]{
 	LinkTypeAX25:              "ax25",
 	LinkTypePronet:            "pronet",
 	LinkTypeChaos:             "chaos",
-	LinkTypeIeee802:           "ieee802",
+	LinkTypeIEEE802:           "ieee802",
 	LinkTypeArcnet:            "arcnet",
 	LinkTypeAtalk:             "atalk",
 	LinkTypeDLCI:              "dlci",
 	LinkTypeATM:               "atm",
 	LinkTypeMetricom:          "metricom",
-	LinkTypeIeee1394:          "ieee1394",
-	LinkTypeEui64:             "eui64",
+	LinkTypeIEEE1394:          "ieee1394",
+	LinkTypeEUI64:             "eui64",
 	LinkTypeInfiniband:        "infiniband",
 	LinkTypeSlip:              "slip",
 	LinkTypeCslip:             "cslip",
@@ -127,7 +127,7 @@ var linkTypeNames = enum.Names[LinkType]{
 	LinkTypeFDDI:              "fddi",
 	LinkTypeBif:               "bif",
 	LinkTypeSIT:               "sit",
-	LinkTypeIpDdp:             "ip/ddp",
+	LinkTypeIPDDP:             "ip/ddp",
 	LinkTypeGRE:               "gre",
 	LinkTypePimreg:            "pimreg",
 	LinkTypeHIPPI:             "hippi",
@@ -151,11 +151,11 @@ var linkTypeNames = enum.Names[LinkType]{
 	LinkTypeFcfb11:            "fcfb_11",
 	LinkTypeFcfb12:            "fcfb_12",
 	LinkTypeTr:                "tr",
-	LinkTypeIeee80211:         "ieee802.11",
-	LinkTypeIeee80211Prism:    "ieee802.11_prism",
-	LinkTypeIeee80211Radiotap: "ieee802.11_radiotap",
-	LinkTypeIeee802154:        "ieee802.15.4",
-	LinkTypeIeee802154Monitor: "ieee802.15.4_monitor",
+	LinkTypeIEEE80211:         "ieee802.11",
+	LinkTypeIEEE80211Prism:    "ieee802.11_prism",
+	LinkTypeIEEE80211Radiotap: "ieee802.11_radiotap",
+	LinkTypeIEEE802154:        "ieee802.15.4",
+	LinkTypeIEEE802154Monitor: "ieee802.15.4_monitor",
 	LinkTypePhonet:            "phonet",
 	LinkTypePhonetPipe:        "phonet_pipe",
 	LinkTypeCaif:              "caif",

@@ -148,7 +148,7 @@ const (
 	NfTablesChainPriorityFilter          NfTablesChainPriority = 0
 	NfTablesChainPrioritySecurity        NfTablesChainPriority = 50
 	NfTablesChainPriorityNATSource       NfTablesChainPriority = 100
-	NfTablesChainPrioritySelinuxLast     NfTablesChainPriority = 225
+	NfTablesChainPrioritySELinuxLast     NfTablesChainPriority = 225
 	NfTablesChainPriorityConntrackHelper NfTablesChainPriority = 300
 )
 
@@ -156,7 +156,7 @@ var nfTablesChainPriorityNames = enum.Names[NfTablesChainPriority]{
 	NfTablesChainPriorityFilter:          "filter",
 	NfTablesChainPrioritySecurity:        "security",
 	NfTablesChainPriorityNATSource:       "nat-source",
-	NfTablesChainPrioritySelinuxLast:     "selinux-last",
+	NfTablesChainPrioritySELinuxLast:     "selinux-last",
 	NfTablesChainPriorityConntrackHelper: "conntrack-helper",
 }
 
@@ -284,9 +284,9 @@ type ICMPType uint8
 
 // Values of ICMPType.
 const (
-	ICMPTypeNethelpersIcmptypeUnspecified ICMPType = 0
-	ICMPTypeTimestampRequest              ICMPType = 13
-	ICMPTypeTimestampReply                ICMPType = 14
-	ICMPTypeAddressMaskRequest            ICMPType = 17
-	ICMPTypeAddressMaskReply              ICMPType = 18
+	ICMPTypeUnspecified        ICMPType = 0
+	ICMPTypeTimestampRequest   ICMPType = 13
+	ICMPTypeTimestampReply     ICMPType = 14
+	ICMPTypeAddressMaskRequest ICMPType = 17
+	ICMPTypeAddressMaskReply   ICMPType = 18
 )

@@ -15,13 +15,13 @@ const (
 	RouteProtocolBoot       RouteProtocol = 3
 	RouteProtocolStatic     RouteProtocol = 4
 	RouteProtocolRA         RouteProtocol = 9
-	RouteProtocolMrt        RouteProtocol = 10
+	RouteProtocolMRT        RouteProtocol = 10
 	RouteProtocolZebra      RouteProtocol = 11
 	RouteProtocolBird       RouteProtocol = 12
 	RouteProtocolDnrouted   RouteProtocol = 13
 	RouteProtocolXorp       RouteProtocol = 14
-	RouteProtocolNtk        RouteProtocol = 15
-	RouteProtocolDhcp       RouteProtocol = 16
+	RouteProtocolNTK        RouteProtocol = 15
+	RouteProtocolDHCP       RouteProtocol = 16
 	RouteProtocolMrtd       RouteProtocol = 17
 	RouteProtocolKeepalived RouteProtocol = 18
 	RouteProtocolBabel      RouteProtocol = 42
@@ -40,13 +40,13 @@ var routeProtocolNames = enum.Names[RouteProtocol]{
 	RouteProtocolBoot:       "boot",
 	RouteProtocolStatic:     "static",
 	RouteProtocolRA:         "ra",
-	RouteProtocolMrt:        "mrt",
+	RouteProtocolMRT:        "mrt",
 	RouteProtocolZebra:      "zebra",
 	RouteProtocolBird:       "bird",
 	RouteProtocolDnrouted:   "dnrouted",
 	RouteProtocolXorp:       "xorp",
-	RouteProtocolNtk:        "ntk",
-	RouteProtocolDhcp:       "dhcp",
+	RouteProtocolNTK:        "ntk",
+	RouteProtocolDHCP:       "dhcp",
 	RouteProtocolMrtd:       "mrtd",
 	RouteProtocolKeepalived: "keepalived",
 	RouteProtocolBabel:      "babel",
@@ -85,7 +85,7 @@ const (
 	RouteTypeProhibit    RouteType = 8
 	RouteTypeThrow       RouteType = 9
 	RouteTypeNAT         RouteType = 10
-	RouteTypeXresolve    RouteType = 11
+	RouteTypeXResolve    RouteType = 11
 )
 
 var routeTypeNames = enum.Names[RouteType]{
@@ -100,7 +100,7 @@ var routeTypeNames = enum.Names[RouteType]{
 	RouteTypeProhibit:    "prohibit",
 	RouteTypeThrow:       "throw",
 	RouteTypeNAT:         "nat",
-	RouteTypeXresolve:    "xresolve",
+	RouteTypeXResolve:    "xresolve",
 }
 
 // String returns the text form.
@@ -122,7 +122,7 @@ const (
 	RouteFlagEqualize    RouteFlags = 0x400
 	RouteFlagPrefix      RouteFlags = 0x800
 	RouteFlagLookupTable RouteFlags = 0x1000
-	RouteFlagFibMatch    RouteFlags = 0x2000
+	RouteFlagFIBMatch    RouteFlags = 0x2000
 	RouteFlagOffload     RouteFlags = 0x4000
 	RouteFlagTrap        RouteFlags = 0x8000
 )
@@ -133,7 +133,7 @@ var routeFlagsNames = enum.Flags[RouteFlags]{
 	RouteFlagEqualize:    "equalize",
 	RouteFlagPrefix:      "prefix",
 	RouteFlagLookupTable: "lookup_table",
-	RouteFlagFibMatch:    "fib_match",
+	RouteFlagFIBMatch:    "fib_match",
 	RouteFlagOffload:     "offload",
 	RouteFlagTrap:        "trap",
 }
