@@ -3,6 +3,10 @@
 package config
 
 import (
+	"fmt"
+
+	"go.yaml.in/yaml/v4"
+
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/machinetype"
 )
@@ -25,7 +29,19 @@ const (
 // MachineConfig is a machine configuration, as the text of its YAML documents.
 // In YAML the whole spec is that text.
 type MachineConfig struct {
-	Text string `yaml:",inline" protobuf:"1,bytes"`
+	Text string `yaml:"text" protobuf:"1,bytes"`
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (c MachineConfig) MarshalYAML() (any, error) { return c.Text, nil }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (c *MachineConfig) UnmarshalYAML(node *yaml.Node) error {
+	if err := node.Decode(&c.Text); err != nil {
+		return fmt.Errorf("reading the machine configuration's text: %w", err)
+	}
+
+	return nil
 }
 
 // Definition implements resource.Spec.
@@ -40,7 +56,19 @@ func (MachineConfig) Definition() resource.Definition {
 
 // MachineType is the role of this machine. In YAML the whole spec is its name.
 type MachineType struct {
-	Type machinetype.Type `yaml:",inline" protobuf:"1"`
+	Type machinetype.Type `yaml:"type" protobuf:"1"`
+}
+
+// MarshalYAML implements yaml.Marshaler.
+func (t MachineType) MarshalYAML() (any, error) { return t.Type, nil }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (t *MachineType) UnmarshalYAML(node *yaml.Node) error {
+	if err := node.Decode(&t.Type); err != nil {
+		return fmt.Errorf("reading the machine type: %w", err)
+	}
+
+	return nil
 }
 
 // Definition implements resource.Spec.

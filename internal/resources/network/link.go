@@ -1,8 +1,6 @@
 package network
 
 import (
-	"net"
-
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/enum"
 )
@@ -15,7 +13,7 @@ type LinkSpec struct {
 	MTU             uint32           `yaml:"mtu" protobuf:"4"`
 	Kind            string           `yaml:"kind" protobuf:"5"`
 	Type            LinkType         `yaml:"type" protobuf:"6"`
-	HardwareAddress net.HardwareAddr `yaml:"hardwareAddr,omitempty" protobuf:"15"`
+	HardwareAddress MAC              `yaml:"hardwareAddr,omitempty" protobuf:"15"`
 	ParentName      string           `yaml:"parentName,omitempty" protobuf:"7"`
 	BondSlave       BondSlave        `yaml:",inline" protobuf:"8"`
 	BridgeSlave     BridgeSlave      `yaml:"bridgeSlave,omitempty" protobuf:"9"`
@@ -48,9 +46,9 @@ type LinkStatus struct {
 	Type             LinkType         `yaml:"type" protobuf:"2"`
 	LinkIndex        uint32           `yaml:"linkIndex" protobuf:"3"`
 	Flags            LinkFlags        `yaml:"flags" protobuf:"4"`
-	HardwareAddr     net.HardwareAddr `yaml:"hardwareAddr" protobuf:"5"`
-	PermanentAddr    net.HardwareAddr `yaml:"permanentAddr" protobuf:"30"`
-	BroadcastAddr    net.HardwareAddr `yaml:"broadcastAddr" protobuf:"6"`
+	HardwareAddr     MAC              `yaml:"hardwareAddr" protobuf:"5"`
+	PermanentAddr    MAC              `yaml:"permanentAddr" protobuf:"30"`
+	BroadcastAddr    MAC              `yaml:"broadcastAddr" protobuf:"6"`
 	MTU              uint32           `yaml:"mtu" protobuf:"7"`
 	QueueDisc        string           `yaml:"queueDisc" protobuf:"8"`
 	MasterIndex      uint32           `yaml:"masterIndex,omitempty" protobuf:"9"`
@@ -150,8 +148,8 @@ type VRFSlave struct {
 
 // HardwareAddr is the hardware address that identifies the machine.
 type HardwareAddr struct {
-	Name         string           `yaml:"name" protobuf:"1"`
-	HardwareAddr net.HardwareAddr `yaml:"hardwareAddr" protobuf:"2"`
+	Name         string `yaml:"name" protobuf:"1"`
+	HardwareAddr MAC    `yaml:"hardwareAddr" protobuf:"2"`
 }
 
 // Definition implements resource.Spec.
