@@ -1,0 +1,76 @@
+// Command build compiles everything that runs on a Basalt node and makes the
+// root tree and the container images of it. See docs/build.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/basalt-os/basalt/internal/build"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	if err := run(ctx, os.Args[1:]); err != nil {
+		if errors.Is(err, context.Canceled) {
+			err = errors.New("interrupted; what is done is kept")
+		}
+
+		fmt.Fprintln(os.Stderr, "build:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("build", flag.ContinueOnError)
+	kubernetes := flags.String("kubernetes", build.DefaultKubernetes,
+		"versions of Kubernetes to build, separated by commas; bin/kubectl is of the first")
+
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	root, err := findRoot()
+	if err != nil {
+		return err
+	}
+
+	dir, err := build.CacheDir()
+	if err != nil {
+		return err
+	}
+
+	result, err := build.Run(ctx, build.Options{
+		Root: root, Cache: dir, Kubernetes: strings.Split(*kubernetes, ","), Progress: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+
+	return result.WriteTable(os.Stdout)
+}
+
+// findRoot is the repository that the current folder is in.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the repository: %w", err)
+	}
+
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "build", "kubernetes", "go.mod")); err == nil {
+			return dir, nil
+		}
+	}
+
+	return "", errors.New("finding the repository: the current folder is not in it")
+}

@@ -1,0 +1,363 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/basalt-os/basalt/internal/build/cache"
+	"github.com/basalt-os/basalt/internal/build/debian"
+	"github.com/basalt-os/basalt/internal/build/oci"
+	"github.com/basalt-os/basalt/internal/build/progress"
+	"github.com/basalt-os/basalt/internal/build/tree"
+)
+
+// Options are what a build may be told.
+type Options struct {
+	Root       string    // the repository
+	Output     string    // folder for everything but programs; Root/_out when empty
+	Programs   string    // folder for the user's programs; Root/bin when empty
+	Cache      string    // folder of the build cache; see CacheDir
+	GoCache    string    // Go's own cache, the user's when empty
+	Kubernetes []string  // versions, the first is the user's kubectl; DefaultKubernetes when empty
+	Commit     string    // the revision that programs report; asked from git when empty
+	Progress   io.Writer // where to show how it goes
+}
+
+// Result is what a build made.
+type Result struct {
+	Components []compiled
+	Images     []BuiltImage
+	RootSize   int64  // bytes
+	RootPacked int64  // compressed, bytes
+	RootDigest string // SHA-256 of the packed root tree
+}
+
+// BuiltImage is an image in the layout.
+type BuiltImage struct {
+	Title  string
+	Names  []string
+	Digest string // of the manifest
+	Size   int64  // of the compressed layers, bytes
+	Layers []oci.Layer
+}
+
+// CacheDir is the user's folder for the build cache: $BASALT_CACHE, or basalt
+// in the user's cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("BASALT_CACHE"); dir != "" {
+		return dir, nil
+	}
+
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding a folder for the build cache: set BASALT_CACHE: %w", err)
+	}
+
+	return filepath.Join(dir, "basalt"), nil
+}
+
+// builder is a running build.
+type builder struct {
+	options      Options
+	cache        *cache.Cache
+	display      *progress.Display
+	tools        toolchain
+	apt          debian.Apt
+	packages     map[string]debian.Package
+	certificates string
+
+	mu      sync.Mutex
+	timings map[string]timing
+}
+
+// Run builds everything that is not in the cache and brings the output folders
+// up to date. When ctx ends it stops at once; the outputs are then those of an
+// earlier build or of this one, never half of one.
+func Run(ctx context.Context, options Options) (*Result, error) {
+	b, err := newBuilder(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+
+	defer b.saveTimings()
+
+	result, err := b.run(ctx)
+	if err != nil {
+		return nil, explain("the outputs", err)
+	}
+
+	return result, b.cache.Prune()
+}
+
+func newBuilder(ctx context.Context, options Options) (*builder, error) {
+	if options.Output == "" {
+		options.Output = filepath.Join(options.Root, "_out")
+	}
+
+	if options.Programs == "" {
+		options.Programs = filepath.Join(options.Root, "bin")
+	}
+
+	if len(options.Kubernetes) == 0 {
+		options.Kubernetes = []string{DefaultKubernetes}
+	}
+
+	if options.Commit == "" {
+		options.Commit = commit(ctx, options.Root)
+	}
+
+	store, err := cache.Open(options.Cache)
+	if err != nil {
+		return nil, err
+	}
+
+	tools, err := findToolchain(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	tools.goCache = options.GoCache
+	b := &builder{options: options, cache: store, display: progress.New(options.Progress), tools: tools}
+	b.loadTimings()
+
+	return b, nil
+}
+
+// commit is the revision of the repository, with "-dirty" when files differ
+// from it, or empty when there is no git.
+func commit(ctx context.Context, root string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", root, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+
+	revision := strings.TrimSpace(string(out))
+
+	changes, err := exec.CommandContext(ctx, "git", "-C", root, "status", "--porcelain").Output()
+	if err != nil || len(changes) > 0 {
+		revision += "-dirty"
+	}
+
+	return revision
+}
+
+// Debian packages that programs are taken from, with those of their libraries.
+var (
+	nftPackages = []string{ //nolint:gochecknoglobals // a constant list
+		"nftables", "libnftables1", "libnftnl11", "libmnl0", "libjansson4", "libgmp10", "libedit2", "libtinfo6",
+		"libbsd0", "libmd0", "libxtables12", "libc6",
+	}
+	mountPackages = []string{"mount", "libmount1", "libblkid1", "libselinux1", "libpcre2-8-0", "libc6"} //nolint:gochecknoglobals // a constant list
+)
+
+func (b *builder) run(ctx context.Context) (*Result, error) {
+	list := components(b.options.Kubernetes, b.options.Commit)
+
+	if err := b.resolvePackages(ctx, list); err != nil {
+		return nil, explain("the Debian parts", err)
+	}
+
+	programs := map[string]compiled{}
+	result := &Result{}
+
+	// One after another: the compiler itself uses all processors, and two
+	// linkers at once need twice the memory.
+	for _, c := range list {
+		if c.module == ownModule && !exists(filepath.Join(b.options.Root, "cmd", c.name, "main.go")) {
+			continue
+		}
+
+		done, err := b.compile(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+
+		programs[c.name] = done
+		result.Components = append(result.Components, done)
+	}
+
+	nft, mount, err := b.debianTrees(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	images := b.images(programs, nft, mount)
+	root := b.rootTree(programs, nft)
+
+	packed, rootLayer, err := b.packAll(ctx, images, root)
+	if err != nil {
+		return nil, err
+	}
+
+	result.RootSize, result.RootPacked, result.RootDigest = root.Size(), rootLayer.Size, rootLayer.DiffID.Encoded()
+
+	return result, b.writeOutputs(ctx, result, programs, images, packed, root)
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+
+	return err == nil
+}
+
+// resolvePackages asks apt once for all packages of the build.
+func (b *builder) resolvePackages(ctx context.Context, list []component) error {
+	names := slices.Concat(nftPackages, mountPackages, []string{"ca-certificates"})
+	for _, c := range list {
+		names = append(names, c.headers...)
+	}
+
+	slices.Sort(names)
+	names = slices.Compact(names)
+
+	if err := debian.Check(); err != nil {
+		return err
+	}
+
+	found, err := b.apt.Resolve(ctx, names...)
+	if errors.Is(err, debian.ErrUnknownPackage) {
+		// A machine that never ran apt-get update has no lists.
+		b.apt.State = filepath.Join(b.cache.Dir(), "apt")
+		err = b.timed("Debian's package lists", func(func()) error { return b.apt.Update(ctx) }, nil)
+
+		if err == nil {
+			found, err = b.apt.Resolve(ctx, names...)
+		}
+	}
+
+	if err != nil {
+		return err
+	}
+
+	b.packages = map[string]debian.Package{}
+	for _, p := range found {
+		b.packages[p.Name] = p
+	}
+
+	return nil
+}
+
+// debianTrees unpacks the programs that are not compiled here.
+func (b *builder) debianTrees(ctx context.Context) (nft, mount *tree.Tree, err error) {
+	dir, err := b.unpack(ctx, "ca-certificates")
+	if err != nil {
+		return nil, nil, explain("ca-certificates", err)
+	}
+
+	if b.certificates, err = debian.Certificates(dir); err != nil {
+		return nil, nil, err
+	}
+
+	pool, err := b.pool(ctx, nftPackages)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	if nft, err = pool.Programs("/usr/sbin/nft"); err != nil {
+		return nil, nil, fmt.Errorf("taking nft out of its packages: %w", err)
+	}
+
+	if pool, err = b.pool(ctx, mountPackages); err != nil {
+		return nil, nil, err
+	}
+
+	if mount, err = pool.Programs("/bin/mount", "/bin/umount"); err != nil {
+		return nil, nil, fmt.Errorf("taking mount out of its packages: %w", err)
+	}
+
+	return nft, mount, nil
+}
+
+// packAll compresses the layers of all images and the root tree, as many at
+// once as there are processors.
+func (b *builder) packAll(ctx context.Context, images []image, root *tree.Tree) ([]oci.Image, oci.Layer, error) {
+	var rootLayer oci.Layer
+
+	packed := make([]oci.Image, len(images))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+
+	for i := range images {
+		group.Go(func() (err error) {
+			packed[i], err = b.pack(ctx, images[i])
+
+			return err
+		})
+	}
+
+	group.Go(func() (err error) {
+		rootLayer, err = b.packLayer(ctx, layer{"root", root})
+
+		return explain("the root tree", err)
+	})
+
+	return packed, rootLayer, group.Wait()
+}
+
+// timing is how long a step took last time.
+type timing struct {
+	Took  time.Duration
+	Units int // packages compiled
+}
+
+// timed shows and measures work; after is done before its result counts.
+func (b *builder) timed(name string, work func(advance func()) error, after func() error) error {
+	// The version is not part of the name: the last version is the best guess
+	// for the next.
+	key, _, _ := strings.Cut(name, " v")
+
+	b.mu.Lock()
+	last := b.timings[key]
+	b.mu.Unlock()
+
+	step := b.display.Start(name, last.Took, last.Units)
+
+	err := work(step.Advance)
+	if err == nil && after != nil {
+		err = after()
+	}
+
+	took := step.Done(err)
+
+	if err == nil {
+		b.mu.Lock()
+		b.timings[key] = timing{Took: took, Units: step.Units()}
+		b.mu.Unlock()
+	}
+
+	return err
+}
+
+func (b *builder) timingsFile() string { return filepath.Join(b.cache.Dir(), "timings.json") }
+
+// loadTimings and saveTimings keep what a person likes to see; a build does not
+// fail without it.
+func (b *builder) loadTimings() {
+	b.timings = map[string]timing{}
+
+	if data, err := os.ReadFile(b.timingsFile()); err == nil {
+		if json.Unmarshal(data, &b.timings) != nil {
+			b.timings = map[string]timing{}
+		}
+	}
+}
+
+func (b *builder) saveTimings() {
+	if data, err := json.Marshal(b.timings); err == nil {
+		_ = renameio.WriteFile(b.timingsFile(), data, 0o644)
+	}
+}

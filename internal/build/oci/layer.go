@@ -1,0 +1,114 @@
+// Package oci writes container images into an OCI layout on disk.
+package oci
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/basalt-os/basalt/internal/build/tree"
+)
+
+// Compression names how layers are compressed, for cache keys: the same tree
+// gives the same layer as long as it does not change.
+const Compression = "zstd-best-1"
+
+const (
+	layerFile = "layer.tar.zst"
+	metaFile  = "layer.json"
+)
+
+// Layer is a compressed layer on disk.
+type Layer struct {
+	Digest digest.Digest // of the compressed bytes
+	DiffID digest.Digest // of the archive
+	Size   int64         // compressed, bytes
+
+	path string
+}
+
+// WriteLayer packs the tree into dir, where ReadLayer finds it.
+func WriteLayer(dir string, t *tree.Tree) error {
+	file, err := os.Create(filepath.Join(dir, layerFile))
+	if err != nil {
+		return err
+	}
+
+	layer, err := pack(file, t)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+
+	if err != nil {
+		return fmt.Errorf("packing a layer: %w", err)
+	}
+
+	data, err := json.Marshal(layer)
+	if err != nil {
+		return err
+	}
+
+	return os.WriteFile(filepath.Join(dir, metaFile), data, 0o644)
+}
+
+func pack(w io.Writer, t *tree.Tree) (Layer, error) {
+	compressed := counter{hash: sha256.New(), w: w}
+	archive := sha256.New()
+
+	// One goroutine: how the stream is cut into blocks must not depend on timing.
+	encoder, err := zstd.NewWriter(&compressed, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return Layer{}, err
+	}
+
+	if err := t.WriteTar(io.MultiWriter(encoder, archive)); err != nil {
+		return Layer{}, err
+	}
+
+	if err := encoder.Close(); err != nil {
+		return Layer{}, err
+	}
+
+	return Layer{
+		Digest: digest.NewDigest(digest.SHA256, compressed.hash),
+		DiffID: digest.NewDigest(digest.SHA256, archive),
+		Size:   compressed.size,
+	}, nil
+}
+
+type counter struct {
+	hash hash.Hash
+	w    io.Writer
+	size int64
+}
+
+func (c *counter) Write(data []byte) (int, error) {
+	n, err := c.w.Write(data)
+	c.hash.Write(data[:n])
+	c.size += int64(n)
+
+	return n, err
+}
+
+// ReadLayer reads what WriteLayer left in dir.
+func ReadLayer(dir string) (Layer, error) {
+	data, err := os.ReadFile(filepath.Join(dir, metaFile))
+	if err != nil {
+		return Layer{}, fmt.Errorf("reading a layer: %w", err)
+	}
+
+	layer := Layer{path: filepath.Join(dir, layerFile)}
+
+	if err := json.Unmarshal(data, &layer); err != nil {
+		return Layer{}, fmt.Errorf("reading a layer: %w", err)
+	}
+
+	return layer, nil
+}
