@@ -15,7 +15,7 @@ type LinkSpec struct {
 	Type            LinkType         `yaml:"type" protobuf:"6"`
 	HardwareAddress MAC              `yaml:"hardwareAddr,omitempty" protobuf:"15"`
 	ParentName      string           `yaml:"parentName,omitempty" protobuf:"7"`
-	BondSlave       BondSlave        `yaml:",inline" protobuf:"8"`
+	BondSlave       BondSlave        `yaml:",omitempty,inline" protobuf:"8"`
 	BridgeSlave     BridgeSlave      `yaml:"bridgeSlave,omitempty" protobuf:"9"`
 	VRFSlave        VRFSlave         `yaml:"vrfSlave,omitempty" protobuf:"18"`
 	VLAN            VLANSpec         `yaml:"vlan,omitempty" protobuf:"10"`
