@@ -27,13 +27,18 @@ import (
 // Mountpoint is where the trees are mounted.
 const Mountpoint = "/sys/fs/cgroup"
 
+// cpuPeriod is the interval over which processor time is limited, in
+// microseconds: the kernel's default.
+const cpuPeriod = 100_000
+
 // Limits are the resources of a group. The zero value of a field leaves the
 // system's default.
 type Limits struct {
-	MemoryMin int64  // bytes that are not reclaimed; version 2 only
-	MemoryLow int64  // bytes that are reclaimed last; version 2 only
-	MemoryMax int64  // bytes
-	CPUWeight uint64 // 1 to 10000, default 100
+	MemoryMin int64   // bytes that are not reclaimed; version 2 only
+	MemoryLow int64   // bytes that are reclaimed last; version 2 only
+	MemoryMax int64   // bytes
+	CPUWeight uint64  // 1 to 10000, default 100
+	CPUMax    float64 // processors' worth of time
 	PidsMax   int64
 }
 
@@ -83,6 +88,22 @@ func Open(root string) (*Tree, error) {
 // Unified says whether the system has the version 2 layout.
 func (t *Tree) Unified() bool { return t.hierarchies == nil }
 
+// Make makes one group directly below the root and gives it no controllers: a
+// place to which the processes of the root can move before [Tree.Create] is
+// used, since on the unified layout only a root without processes can give
+// controllers to its children.
+func (t *Tree) Make(group string) error {
+	if !t.Unified() {
+		return t.Create(group, Limits{})
+	}
+
+	if err := os.Mkdir(filepath.Join(t.unified, group), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("creating control group %q: %w", group, err)
+	}
+
+	return nil
+}
+
 // Create makes a group and its ancestors, and sets its limits. A group that
 // exists keeps its processes and gets the limits. Limits whose controller the
 // system does not have are ignored.
@@ -131,6 +152,48 @@ func (t *Tree) Processes(group string) ([]int, error) {
 	}
 
 	return ParsePIDs(data)
+}
+
+// ProcessesBelow returns the processes of a group and of all groups below it.
+// It is empty when the group does not exist.
+func (t *Tree) ProcessesBelow(group string) ([]int, error) {
+	pids, err := t.Processes(group)
+	if err != nil {
+		return nil, err
+	}
+
+	entries, err := os.ReadDir(t.primary(group))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing control groups below %q: %w", group, err)
+	}
+
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+
+		below, err := t.ProcessesBelow(filepath.Join(group, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+
+		pids = append(pids, below...)
+	}
+
+	return pids, nil
+}
+
+// DeleteEmpty removes a group that has neither processes nor children, and
+// leaves any other alone.
+func (t *Tree) DeleteEmpty(group string) error {
+	for _, dir := range t.dirs(group) {
+		err := unix.Rmdir(dir)
+		if err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("deleting control group %q: %w", group, err)
+		}
+	}
+
+	return nil
 }
 
 // Delete removes a group and its children, which must have no processes left.
@@ -331,6 +394,9 @@ func (t *Tree) limit(group string, limits Limits) error {
 	add(limits.PidsMax > 0, "pids", "pids.max", "pids.max", decimal(limits.PidsMax), decimal(limits.PidsMax))
 	add(limits.CPUWeight > 0, "cpu", "cpu.weight", "cpu.shares",
 		strconv.FormatUint(limits.CPUWeight, 10), strconv.FormatUint(shares(limits.CPUWeight), 10))
+
+	quota := decimal(int64(limits.CPUMax * cpuPeriod))
+	add(limits.CPUMax > 0, "cpu", "cpu.max", "cpu.cfs_quota_us", quota+" "+decimal(cpuPeriod), quota)
 
 	for _, s := range settings {
 		dir := t.dir(s.controller, group)
