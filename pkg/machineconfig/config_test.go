@@ -130,13 +130,13 @@ func TestLegacyBecomesDocuments(t *testing.T) {
 
 	type facts struct {
 		Type, Hostname, KubeletImage, APIServerImage, Mirror string
-		Prism                                               machineconfig.KubePrism
-		DNS                                                 machineconfig.HostDNS
-		Args                                                document.Args
-		Sysctls, Labels, Taints                             map[string]string
-		Name, Endpoint, ID, Discovery, Pods, Services       string
-		Flannel, Proxy, CoreDNS                             bool
-		Authorizers                                         []string
+		Prism                                                machineconfig.KubePrism
+		DNS                                                  machineconfig.HostDNS
+		Args                                                 document.Args
+		Sysctls, Labels, Taints                              map[string]string
+		Name, Endpoint, ID, Discovery, Pods, Services        string
+		Flannel, Proxy, CoreDNS                              bool
+		Authorizers                                          []string
 	}
 
 	got := facts{

@@ -53,6 +53,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, f field) {
 		d.value(n, v.Elem(), path, f)
 	case isText(t):
 		d.text(n, v, path, f)
+	case t.Kind() == reflect.Interface:
+		if free := d.free(n, path); free != nil {
+			v.Set(reflect.ValueOf(free))
+		}
 	case t.Kind() == reflect.Struct:
 		d.structure(n, v, path)
 	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Interface:
@@ -351,4 +355,27 @@ func oneOf(values []string) string {
 	}
 
 	return strings.Join(values[:len(values)-1], ", ") + " or " + values[len(values)-1]
+}
+
+// Free is a tree as maps, lists and scalars.
+func Free(n *yaml.Node) (any, Errors) {
+	var d decoder
+
+	value := d.free(n, "")
+
+	return value, d.errs
+}
+
+// BlockStyle writes a tree over many lines, as people do.
+func BlockStyle(n *yaml.Node) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str":
+		n.Style = String(n.Value).Style
+	case len(n.Content) > 0:
+		n.Style = 0
+	}
+
+	for _, child := range n.Content {
+		BlockStyle(child)
+	}
 }
