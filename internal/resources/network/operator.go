@@ -61,14 +61,14 @@ type VIPOperatorSpec struct {
 type VIPEquinixMetalSpec struct {
 	ProjectID string `yaml:"projectID" protobuf:"1"`
 	DeviceID  string `yaml:"deviceID" protobuf:"2"`
-	APIToken  string `yaml:"apiToken" protobuf:"3" redact:"true"`
+	APIToken  string `yaml:"apiToken" protobuf:"3" redact:"replace"`
 }
 
 // VIPHCloudSpec moves a shared address through the provider's API.
 type VIPHCloudSpec struct {
 	DeviceID  int64  `yaml:"deviceID" protobuf:"1"`
 	NetworkID int64  `yaml:"networkID" protobuf:"2"`
-	APIToken  string `yaml:"apiToken" protobuf:"3" redact:"true"`
+	APIToken  string `yaml:"apiToken" protobuf:"3" redact:"replace"`
 }
 
 // Operator is a kind of link configuration program.

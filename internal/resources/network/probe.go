@@ -52,6 +52,6 @@ type TCPProbeSpec struct {
 
 // HTTPProbeSpec requests a URL.
 type HTTPProbeSpec struct {
-	URL     *url.URL      `yaml:"url" protobuf:"1" redact:"true"`
+	URL     *url.URL      `yaml:"url" protobuf:"1" redact:"replace"`
 	Timeout time.Duration `yaml:"timeout" protobuf:"2"`
 }
