@@ -71,7 +71,7 @@ var protected = []string{
 
 // Build returns the arguments, without the program's name, and the
 // configuration file's contents.
-func Build(config k8s.KubeletConfigSpec, node Node, host Host) ([]string, map[string]any, error) {
+func Build(config k8s.KubeletConfig, node Node, host Host) ([]string, map[string]any, error) {
 	flags := args.Args{
 		"config":            {ConfigFile},
 		"cert-dir":          {PKIDir},
@@ -119,7 +119,7 @@ func Build(config k8s.KubeletConfigSpec, node Node, host Host) ([]string, map[st
 	return flags.List(), file, nil
 }
 
-func configuration(config k8s.KubeletConfigSpec, host Host) (map[string]any, error) {
+func configuration(config k8s.KubeletConfig, host Host) (map[string]any, error) {
 	file := base(host)
 	file["clusterDomain"] = config.ClusterDomain
 	file["clusterDNS"] = toAny(config.ClusterDNS)

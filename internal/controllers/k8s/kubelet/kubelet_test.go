@@ -19,7 +19,7 @@ func TestBuildArguments(t *testing.T) {
 
 	for _, test := range []struct {
 		name   string
-		config k8s.KubeletConfigSpec
+		config k8s.KubeletConfig
 		want   []string
 		err    string
 	}{
@@ -30,22 +30,22 @@ func TestBuildArguments(t *testing.T) {
 		},
 		{
 			name:   "unregistered node",
-			config: k8s.KubeletConfigSpec{SkipNodeRegistration: true},
+			config: k8s.KubeletConfig{SkipNodeRegistration: true},
 			want:   append(append([]string{}, common...), "--hostname-override=worker-1", "--node-ip=10.5.0.3,fd00::3"),
 		},
 		{
 			name:   "extra argument",
-			config: k8s.KubeletConfigSpec{SkipNodeRegistration: true, ExtraArgs: map[string]k8s.ArgValues{"v": {Values: []string{"4"}}}},
+			config: k8s.KubeletConfig{SkipNodeRegistration: true, ExtraArgs: map[string]k8s.ArgValues{"v": {Values: []string{"4"}}}},
 			want:   append(append([]string{}, common...), "--hostname-override=worker-1", "--node-ip=10.5.0.3,fd00::3", "--v=4"),
 		},
 		{
 			name:   "argument of the system",
-			config: k8s.KubeletConfigSpec{ExtraArgs: map[string]k8s.ArgValues{"config": {Values: []string{"/tmp/x"}}}},
+			config: k8s.KubeletConfig{ExtraArgs: map[string]k8s.ArgValues{"config": {Values: []string{"/tmp/x"}}}},
 			err:    "merging kubelet arguments: extra arguments --config cannot be set: the system sets them",
 		},
 		{
 			name:   "configuration of the system",
-			config: k8s.KubeletConfigSpec{ExtraConfig: map[string]any{"port": 1, "authorization": nil}},
+			config: k8s.KubeletConfig{ExtraConfig: map[string]any{"port": 1, "authorization": nil}},
 			err:    "kubelet configuration fields authorization, port cannot be set: the system sets them",
 		},
 	} {
@@ -71,7 +71,7 @@ func TestBuildArguments(t *testing.T) {
 func TestBuildConfiguration(t *testing.T) {
 	t.Parallel()
 
-	config := k8s.KubeletConfigSpec{
+	config := k8s.KubeletConfig{
 		ClusterDNS:         []string{"10.96.0.10"},
 		ClusterDomain:      "cluster.local",
 		RegisterWithTaints: map[string]string{"node-role.kubernetes.io/control-plane": "NoSchedule", "a": "b:NoExecute"},

@@ -111,7 +111,7 @@ func flannelRole(networkPolicies bool) runtime.Object {
 	return role
 }
 
-func networkPolicies(config k8s.BootstrapManifestsConfigSpec) corev1.Container {
+func networkPolicies(config k8s.BootstrapManifestsConfig) corev1.Container {
 	return corev1.Container{
 		Name:            "kube-network-policies",
 		Image:           config.FlannelKubeNetworkPoliciesImage,
@@ -126,7 +126,7 @@ func networkPolicies(config k8s.BootstrapManifestsConfigSpec) corev1.Container {
 
 // flannelNetwork is the program's network configuration. Families are on when
 // the cluster has a pod CIDR of them.
-func flannelNetwork(config k8s.BootstrapManifestsConfigSpec) (string, error) {
+func flannelNetwork(config k8s.BootstrapManifestsConfig) (string, error) {
 	backend := map[string]any{"Type": config.FlannelBackendType}
 	maps.Copy(backend, config.FlannelBackendExtraConfig)
 

@@ -29,7 +29,7 @@ const systemNamespace = metav1.NamespaceSystem
 
 // Parameters are what the objects are made from.
 type Parameters struct {
-	Config k8s.BootstrapManifestsConfigSpec
+	Config k8s.BootstrapManifestsConfig
 	// CA is the certificate bundle of the Kubernetes API, in PEM.
 	CA []byte
 	// BootstrapTokenID is the public half of the node bootstrap token. The

@@ -68,7 +68,7 @@ var apiServerPolicies = map[string]args.Policy{
 }
 
 // NewAPIServer is the pod of kube-apiserver.
-func NewAPIServer(config k8s.APIServerConfigSpec, account ServiceAccount, versions Versions) (*corev1.Pod, error) {
+func NewAPIServer(config k8s.APIServerConfig, account ServiceAccount, versions Versions) (*corev1.Pod, error) {
 	flags := apiServerFlags(config, account)
 
 	if err := flags.Merge(values(config.ExtraArgs), apiServerPolicies); err != nil {
@@ -98,7 +98,7 @@ func NewAPIServer(config k8s.APIServerConfigSpec, account ServiceAccount, versio
 	}.pod(), nil
 }
 
-func apiServerFlags(config k8s.APIServerConfigSpec, account ServiceAccount) args.Args {
+func apiServerFlags(config k8s.APIServerConfig, account ServiceAccount) args.Args {
 	secret := func(file string) string { return SecretPath(APIServer, file) }
 	configFile := func(file string) string { return ConfigPath(APIServer, file) }
 
@@ -175,7 +175,7 @@ var controllerManagerPolicies = map[string]args.Policy{
 }
 
 // NewControllerManager is the pod of kube-controller-manager.
-func NewControllerManager(config k8s.ControllerManagerConfigSpec, versions Versions) (*corev1.Pod, error) {
+func NewControllerManager(config k8s.ControllerManagerConfig, versions Versions) (*corev1.Pod, error) {
 	secret := func(file string) string { return SecretPath(ControllerManager, file) }
 
 	flags := args.Args{
@@ -231,7 +231,7 @@ func NewControllerManager(config k8s.ControllerManagerConfigSpec, versions Versi
 
 // maskSizes sets the size of the nodes' pod subnets where it is configured.
 // One flag serves a cluster of one family, two flags one of both.
-func maskSizes(flags args.Args, config k8s.ControllerManagerConfigSpec) {
+func maskSizes(flags args.Args, config k8s.ControllerManagerConfig) {
 	dual := slices.ContainsFunc(config.PodCIDRs, isIPv6) && slices.ContainsFunc(config.PodCIDRs, func(s string) bool { return !isIPv6(s) })
 
 	for _, family := range []struct {
@@ -263,7 +263,7 @@ var schedulerPolicies = map[string]args.Policy{
 }
 
 // NewScheduler is the pod of kube-scheduler.
-func NewScheduler(config k8s.SchedulerConfigSpec, versions Versions) (*corev1.Pod, error) {
+func NewScheduler(config k8s.SchedulerConfig, versions Versions) (*corev1.Pod, error) {
 	kubeconfig := SecretPath(Scheduler, FileKubeconfig)
 
 	flags := args.Args{

@@ -1,0 +1,33 @@
+package secrets
+
+import (
+	"time"
+
+	"github.com/basalt-os/basalt/internal/controllers/configured"
+	"github.com/basalt-os/basalt/internal/reconcile"
+)
+
+// Dependencies are what the controllers of this package need.
+type Dependencies struct {
+	Config *configured.Reader
+	Signer Signer
+	// Now is the wall clock.
+	Now func() time.Time
+}
+
+// Controllers are all controllers of this package.
+func Controllers(d Dependencies) []reconcile.Controller {
+	return []reconcile.Controller{
+		OSRoot(d.Config),
+		EtcdRoot(d.Config),
+		KubernetesRoot(d.Config),
+		Kubelet(d.Config),
+		APICertSANs(),
+		KubernetesCertSANs(),
+		API(d.Signer, d.Now),
+		Trustd(d.Now),
+		Etcd(d.Now),
+		KubernetesDynamicCerts(d.Now),
+		Kubernetes(d.Config, d.Now),
+	}
+}
