@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,11 +23,16 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Handler serves the layout in dir, which may be replaced while it is served:
-// the index is read for every request. dir may be missing or empty, and then
-// has no images. The handler is safe for concurrent use.
-func Handler(dir string, logger *slog.Logger) http.Handler {
-	r := &registry{dir: dir, logger: logger}
+// New returns a handler over the layout in dir. The layout may be replaced while
+// it is served: its index is read for every request. An error says that there is
+// no layout. The handler is safe for concurrent use.
+func New(dir string) (http.Handler, error) {
+	r := &registry{dir: dir}
+
+	if _, err := r.index(); err != nil {
+		return nil, err
+	}
+
 	mux := http.NewServeMux()
 
 	// Names have slashes in them, so the paths are taken apart by hand. The
@@ -44,12 +48,11 @@ func Handler(dir string, logger *slog.Logger) http.Handler {
 		reply(w, http.StatusNotFound, "NAME_UNKNOWN", "there is nothing under this path")
 	})
 
-	return mux
+	return mux, nil
 }
 
 type registry struct {
-	dir    string
-	logger *slog.Logger
+	dir string
 }
 
 func (r *registry) serve(w http.ResponseWriter, req *http.Request) {
@@ -90,8 +93,7 @@ func (r *registry) serve(w http.ResponseWriter, req *http.Request) {
 	case errors.As(err, &problem):
 		reply(w, problem.status, problem.code, problem.message)
 	default:
-		r.logger.ErrorContext(req.Context(), "serving an image", "path", req.URL.Path, "error", err)
-		reply(w, http.StatusInternalServerError, "UNKNOWN", "the image store cannot be read")
+		reply(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 	}
 }
 
@@ -212,10 +214,6 @@ func (r *registry) index() (*v1.Index, error) {
 	index := &v1.Index{}
 
 	data, err := os.ReadFile(filepath.Join(r.dir, v1.ImageIndexFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return index, nil
-	}
-
 	if err == nil {
 		err = json.Unmarshal(data, index)
 	}

@@ -3,7 +3,6 @@ package registry
 import (
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -69,6 +68,17 @@ func write(t *testing.T, name string, data []byte) {
 	}
 }
 
+func serve(t *testing.T, dir string) http.Handler {
+	t.Helper()
+
+	handler, err := New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return handler
+}
+
 // answer is what a test looks at.
 type answer struct {
 	Status    int
@@ -104,7 +114,7 @@ func ask(t *testing.T, handler http.Handler, method, target string, header ...st
 
 func TestPull(t *testing.T) {
 	dir, manifest, index, blob := layout(t)
-	handler := Handler(dir, slog.New(slog.DiscardHandler))
+	handler := serve(t, dir)
 	inner := digest.FromString(`{"another":"manifest"}`)
 	manifestAnswer := answer{200, v1.MediaTypeImageManifest, manifest.String(), "16", `{"a":"manifest"}`}
 
@@ -136,7 +146,7 @@ func TestPull(t *testing.T) {
 
 func TestRange(t *testing.T) {
 	dir, _, _, blob := layout(t)
-	handler := Handler(dir, slog.New(slog.DiscardHandler))
+	handler := serve(t, dir)
 
 	got := ask(t, handler, "GET", "/v2/etcd/blobs/"+blob.String(), "Range", "bytes=3-5")
 	if got.Status != http.StatusPartialContent || got.Body != "345" || got.Length != "3" {
@@ -151,7 +161,7 @@ func TestRange(t *testing.T) {
 
 func TestRefusal(t *testing.T) {
 	dir, _, _, blob := layout(t)
-	handler := Handler(dir, slog.New(slog.DiscardHandler))
+	handler := serve(t, dir)
 	absent := digest.FromString("absent").String()
 
 	tests := []struct {
@@ -185,26 +195,23 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-func TestEmptyAndReplacedLayout(t *testing.T) {
-	dir := t.TempDir()
-	handler := Handler(filepath.Join(dir, "oci"), slog.New(slog.DiscardHandler))
-
-	if got := ask(t, handler, "GET", "/v2/etcd/manifests/v3.7.3"); got.Status != 404 {
-		t.Errorf("no layout: %+v", got)
+func TestReplacedLayout(t *testing.T) {
+	if _, err := New(t.TempDir()); err == nil {
+		t.Error("a folder without a layout is served")
 	}
 
-	filled, _, _, _ := layout(t)
-	if err := os.Rename(filled, filepath.Join(dir, "oci")); err != nil {
-		t.Fatal(err)
+	dir, _, _, _ := layout(t)
+	handler := serve(t, dir)
+
+	write(t, filepath.Join(dir, "index.json"), encode(t, v1.Index{}))
+
+	if got := ask(t, handler, "GET", "/v2/etcd/manifests/v3.7.3"); got.Status != http.StatusNotFound {
+		t.Errorf("image that is not in the new index: %+v", got)
 	}
 
-	if got := ask(t, handler, "GET", "/v2/etcd/manifests/v3.7.3"); got.Status != 200 {
-		t.Errorf("after the layout appeared: %+v", got)
-	}
+	write(t, filepath.Join(dir, "index.json"), []byte("{"))
 
-	write(t, filepath.Join(dir, "oci", "index.json"), []byte("{"))
-
-	if got := ask(t, handler, "GET", "/v2/etcd/manifests/v3.7.3"); got.Status != 500 {
+	if got := ask(t, handler, "GET", "/v2/etcd/manifests/v3.7.3"); got.Status != http.StatusInternalServerError {
 		t.Errorf("broken index: %+v", got)
 	}
 }
@@ -215,7 +222,18 @@ func FuzzServe(f *testing.F) {
 	f.Add("a/tags/list", "..")
 
 	dir := f.TempDir()
-	handler := Handler(filepath.Join(dir, "oci"), slog.New(slog.DiscardHandler))
+	if err := os.MkdirAll(filepath.Join(dir, "oci"), 0o755); err != nil {
+		f.Fatal(err)
+	}
+
+	if err := os.WriteFile(filepath.Join(dir, "oci", "index.json"), []byte("{}"), 0o644); err != nil {
+		f.Fatal(err)
+	}
+
+	handler, err := New(filepath.Join(dir, "oci"))
+	if err != nil {
+		f.Fatal(err)
+	}
 
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("secret"), 0o600); err != nil {
 		f.Fatal(err)
