@@ -159,7 +159,7 @@ func decodeDocument(source typed.Source) (Document, Errors) {
 		_, errs = fault(version, "apiVersion", fmt.Sprintf("found %q, expected %s", version.Value, apiVersion))
 	}
 
-	doc.Kind = kind.Value
+	doc.Kind = document.Canonical(kind.Value)
 	doc.Value = reflect.New(t).Interface()
 	errs = append(errs, typed.Decode(root, doc.Value, "apiVersion", "kind")...)
 	doc.Name = document.NameOf(doc.Value)
@@ -170,7 +170,7 @@ func decodeDocument(source typed.Source) (Document, Errors) {
 // typeOf is the type of the documents of a kind.
 func typeOf(kind string) (reflect.Type, bool) {
 	for _, doc := range document.Kinds() {
-		if document.KindOf(doc) == kind {
+		if document.KindOf(doc) == document.Canonical(kind) {
 			return reflect.TypeOf(doc), true
 		}
 	}

@@ -38,6 +38,7 @@ type Machine struct {
 	Modules []*document.KernelModuleConfig
 	Udev    []string // rules
 	Files   []document.File
+	Disks   []document.Disk // to be partitioned
 	Logging []document.LoggingDestination
 	Seccomp []document.SeccompProfile
 
@@ -130,6 +131,7 @@ func (c *Config) Machine() Machine {
 		Modules: All[document.KernelModuleConfig](c),
 		Udev:    get[document.UdevRulesConfig](c).Rules,
 		Files:   v1.Files,
+		Disks:   v1.Disks,
 		Logging: value(v1.Logging).Destinations,
 		Seccomp: v1.SeccompProfiles,
 

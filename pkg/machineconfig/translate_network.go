@@ -25,6 +25,7 @@ func (t *translator) network() {
 	}
 
 	t.resolver(network, features.HostDNS)
+	t.links(network.Interfaces)
 
 	for _, host := range network.ExtraHostEntries {
 		t.add(&document.StaticHostConfig{Name: host.IP, Hostnames: host.Aliases})

@@ -10,6 +10,7 @@
 //   - `enum:"a|b"` lists the only values allowed.
 //   - `required:"true"`: the document is not valid without the field.
 //   - `min:"1"`, `max:"32"` bound a number.
+//   - `pattern:"…"` is the form of a string, for the JSON schema.
 //   - `scheme:"http|https"` lists the schemes of a URL.
 //   - `merge:"replace"`: a strategic merge replaces the list or map, where it
 //     appends to lists and merges maps otherwise. `merge:"key=name"` merges

@@ -9,7 +9,7 @@ func Kinds() []any {
 		// Network.
 		BGPInstanceConfig{}, BlackholeRouteConfig{}, BondConfig{}, BridgeConfig{}, DHCPv4Config{}, DHCPv6Config{},
 		DummyLinkConfig{}, EthernetConfig{}, HCloudVIPConfig{}, HTTPProbeConfig{}, HostnameConfig{}, KubeSpanConfig{},
-		KubeSpanEndpointsConfig{}, Layer2VIPConfig{}, LinkAliasConfig{}, LinkConfig{}, NetworkDefaultActionConfig{},
+		KubeSpanEndpoints{}, Layer2VIPConfig{}, LinkAliasConfig{}, LinkConfig{}, NetworkDefaultActionConfig{},
 		NetworkRuleConfig{}, ResolverConfig{}, RoutingRuleConfig{}, StaticHostConfig{}, TCPProbeConfig{},
 		TimeSyncConfig{}, VLANConfig{}, VRFConfig{}, VethConfig{}, WireguardConfig{},
 		// Kubernetes.
@@ -70,4 +70,17 @@ func Named(doc any) bool {
 	_, ok := t.FieldByName("Name")
 
 	return ok
+}
+
+// Canonical is the kind that a kind is another name of, or the kind itself. The
+// wire's own schema and its tools do not agree on two of them.
+func Canonical(kind string) string {
+	switch kind {
+	case "KubeSpanEndpointsConfig":
+		return "KubeSpanEndpoints"
+	case "UnattendedInstall":
+		return "UnattendedInstallConfig"
+	default:
+		return kind
+	}
 }

@@ -70,7 +70,7 @@ type DHCPv4Config struct {
 	IgnoreHostname   *bool        `yaml:"ignoreHostname,omitempty"`
 	IgnoreRoutes     *bool        `yaml:"ignoreRoutes,omitempty"`
 	ClientIdentifier string       `yaml:"clientIdentifier,omitempty" enum:"none|mac|duid"`
-	DUIDRaw          HardwareAddr `yaml:"duidRaw,omitempty"`
+	DUIDRaw          HardwareAddr `yaml:"duidRaw,omitempty" pattern:"^([0-9a-fA-F]{2}(:[0-9a-fA-F]{2})+)$"`
 }
 
 // DHCPv6Config asks for an IPv6 address; its name is the link.
@@ -79,7 +79,7 @@ type DHCPv6Config struct {
 	RouteMetric      uint32       `yaml:"routeMetric,omitempty"`
 	IgnoreHostname   *bool        `yaml:"ignoreHostname,omitempty"`
 	ClientIdentifier string       `yaml:"clientIdentifier,omitempty" enum:"none|mac|duid"`
-	DUIDRaw          HardwareAddr `yaml:"duidRaw,omitempty"`
+	DUIDRaw          HardwareAddr `yaml:"duidRaw,omitempty" pattern:"^([0-9a-fA-F]{2}(:[0-9a-fA-F]{2})+)$"`
 }
 
 // Layer2VIPConfig is an address that moves between machines; its name is the
@@ -132,8 +132,8 @@ type KubeSpanFilters struct {
 	ExcludeAdvertisedNetworks []netip.Prefix `yaml:"excludeAdvertisedNetworks,omitempty"`
 }
 
-// KubeSpanEndpointsConfig adds endpoints to what a machine announces.
-type KubeSpanEndpointsConfig struct {
+// KubeSpanEndpoints adds endpoints to what a machine announces.
+type KubeSpanEndpoints struct {
 	ExtraAnnouncedEndpoints []netip.AddrPort `yaml:"extraAnnouncedEndpoints,omitempty"`
 }
 

@@ -10,7 +10,7 @@ import (
 // and a cluster; all else has moved to documents of its own, and what older
 // configurations have here is translated to those on load.
 type V1Alpha1 struct {
-	Version string   `yaml:"version" enum:"v1alpha1" required:"true"`
+	Version string   `yaml:"version" enum:"v1alpha1"`
 	Debug   *bool    `yaml:"debug,omitempty"`
 	Persist *bool    `yaml:"persist,omitempty" deprecated:"it has no effect"`
 	Machine *Machine `yaml:"machine,omitempty"`

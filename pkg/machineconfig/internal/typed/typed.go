@@ -11,7 +11,6 @@ package typed
 import (
 	"cmp"
 	"encoding"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -107,6 +106,7 @@ type field struct {
 	accept     []string // values beside enum that old documents have
 	schemes    []string
 	min, max   string
+	pattern    string
 	merge      string
 	secret     string
 }
@@ -144,6 +144,7 @@ func fieldsOf(t reflect.Type) []field {
 			schemes:    list(f.Tag.Get("scheme")),
 			min:        f.Tag.Get("min"),
 			max:        f.Tag.Get("max"),
+			pattern:    f.Tag.Get("pattern"),
 			merge:      f.Tag.Get("merge"),
 			secret:     f.Tag.Get("secret"),
 		})
@@ -187,6 +188,3 @@ func join(path, key string) string {
 
 	return path + "." + key
 }
-
-// errStop ends a walk that has gone over its budget.
-var errStop = errors.New("too large")
