@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	node "github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/service"
 )
 
@@ -46,7 +47,7 @@ func codeOf(err error) codes.Code {
 		{codes.FailedPrecondition, []error{node.ErrLocked, service.ErrNotAllowed, service.ErrClosed, ErrPrecondition, ErrUnsupported, errdefs.ErrFailedPrecondition}},
 		{codes.Unavailable, []error{ErrNotReady, errdefs.ErrUnavailable}},
 		{codes.InvalidArgument, []error{ErrInvalid, fs.ErrInvalid, errdefs.ErrInvalidArgument, unix.ENOTDIR, unix.EISDIR}},
-		{codes.NotFound, []error{ErrUnknown, service.ErrUnknown, fs.ErrNotExist, errdefs.ErrNotFound, unix.ESRCH, unix.ENODEV}},
+		{codes.NotFound, []error{ErrUnknown, service.ErrUnknown, resource.ErrNotFound, fs.ErrNotExist, errdefs.ErrNotFound, unix.ESRCH, unix.ENODEV}},
 		{codes.AlreadyExists, []error{ErrExists, fs.ErrExist, errdefs.ErrAlreadyExists}},
 		{codes.PermissionDenied, []error{fs.ErrPermission, errdefs.ErrPermissionDenied}},
 		{codes.ResourceExhausted, []error{errdefs.ErrResourceExhausted, unix.ENOSPC, unix.ENOMEM}},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/events"
 	"github.com/basalt-os/basalt/internal/logs"
+	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/service"
 )
@@ -386,6 +387,6 @@ type fakeClock struct{ servers []string }
 
 func (f *fakeClock) Servers(context.Context) ([]string, error) { return f.servers, nil }
 
-type fakeControllers struct{ dependencies []server.Dependency }
+type fakeControllers struct{ graph reconcile.Graph }
 
-func (f *fakeControllers) Dependencies() []server.Dependency { return f.dependencies }
+func (f *fakeControllers) Graph() reconcile.Graph { return f.graph }
