@@ -44,8 +44,9 @@ type WireUnmarshaler interface {
 // Codec encodes and decodes values of one struct type. It is made once per
 // type and is safe for concurrent use.
 type Codec struct {
-	typ  reflect.Type
-	plan *message
+	typ     reflect.Type
+	plan    *message
+	secrets bool
 }
 
 // New returns the codec for the type of spec, which is a struct or a pointer to
@@ -65,7 +66,7 @@ func New(spec any) (*Codec, error) {
 		return nil, fmt.Errorf("planning codec of %s: %w", typ, err)
 	}
 
-	return &Codec{typ: typ, plan: plan}, nil
+	return &Codec{typ: typ, plan: plan, secrets: hasSecrets(typ, map[reflect.Type]bool{})}, nil
 }
 
 // EncodeWire returns the wire form of spec, a value of the codec's type or a
@@ -109,7 +110,12 @@ func (c *Codec) DecodeWire(data []byte, spec any) error {
 
 // EncodeYAML returns the YAML form of spec.
 func (c *Codec) EncodeYAML(spec any) ([]byte, error) {
-	data, err := yaml.Marshal(spec)
+	node, err := yamlNode(reflect.ValueOf(spec))
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s as YAML: %w", c.typ, err)
+	}
+
+	data, err := yaml.Marshal(node)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s as YAML: %w", c.typ, err)
 	}
@@ -142,12 +148,12 @@ func (c *Codec) DecodeYAML(data []byte, spec any) error {
 // EncodeJSON returns the JSON form of spec: the same names, order and texts
 // as its YAML form.
 func (c *Codec) EncodeJSON(spec any) ([]byte, error) {
-	var node yaml.Node
-	if err := node.Encode(spec); err != nil {
+	node, err := yamlNode(reflect.ValueOf(spec))
+	if err != nil {
 		return nil, fmt.Errorf("encoding %s as JSON: %w", c.typ, err)
 	}
 
-	data, err := appendJSON(nil, &node)
+	data, err := appendJSON(nil, node)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s as JSON: %w", c.typ, err)
 	}

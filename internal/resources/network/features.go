@@ -15,11 +15,14 @@ func (l EthernetFeatureStatusList) MarshalYAML() (any, error) {
 	node := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 
 	for _, feature := range l {
-		var name, status yaml.Node
+		for _, text := range []string{feature.Name, feature.Status} {
+			var scalar yaml.Node
+			if err := scalar.Encode(text); err != nil {
+				return nil, fmt.Errorf("encoding feature %s: %w", feature.Name, err)
+			}
 
-		name.SetString(feature.Name)
-		status.SetString(feature.Status)
-		node.Content = append(node.Content, &name, &status)
+			node.Content = append(node.Content, &scalar)
+		}
 	}
 
 	return node, nil
