@@ -1,9 +1,14 @@
 package network
 
-import "net"
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"strings"
+)
 
 // MAC is a hardware address. It converts to and from net.HardwareAddr; its
-// text form has colons.
+// text form has colons. It is of any length: tunnels have addresses too.
 type MAC []byte
 
 // String returns the text form.
@@ -14,18 +19,20 @@ func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (m *MAC) UnmarshalText(text []byte) error {
-	if len(text) == 0 {
-		*m = nil
+	*m = nil
 
+	if len(text) == 0 {
 		return nil
 	}
 
-	addr, err := net.ParseMAC(string(text))
-	if err != nil {
-		return err //nolint:wrapcheck // it names the address
-	}
+	for octet := range strings.SplitSeq(string(text), ":") {
+		b, err := hex.DecodeString(octet)
+		if err != nil || len(b) != 1 {
+			return fmt.Errorf("parsing %q: no hardware address", text)
+		}
 
-	*m = MAC(addr)
+		*m = append(*m, b...)
+	}
 
 	return nil
 }
