@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/basalt-os/basalt/internal/build"
+	"github.com/basalt-os/basalt/internal/build/check"
 )
 
 func main() {
@@ -34,6 +35,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
 	kubernetes := flags.String("kubernetes", build.DefaultKubernetes,
 		"versions of Kubernetes to build, separated by commas; bin/kubectl is of the first")
+	lint := flags.Bool("lint", false, "check the sources instead of building")
 
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -49,14 +51,36 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 
-	result, err := build.Run(ctx, build.Options{
-		Root: root, Cache: dir, Kubernetes: strings.Split(*kubernetes, ","), Progress: os.Stderr,
-	})
+	options := build.Options{Root: root, Cache: dir, Kubernetes: strings.Split(*kubernetes, ","), Progress: os.Stderr}
+
+	if *lint {
+		return checkSources(ctx, options)
+	}
+
+	result, err := build.Run(ctx, options)
 	if err != nil {
 		return err
 	}
 
 	return result.WriteTable(os.Stdout)
+}
+
+// checkSources compiles the tools and runs the checks.
+func checkSources(ctx context.Context, options build.Options) error {
+	tools, err := build.Tools(ctx, options)
+	if err != nil {
+		return err
+	}
+
+	programs, err := filepath.Glob(filepath.Join(options.Root, "_out", "root", "usr", "bin", "*"))
+	if err != nil {
+		return err
+	}
+
+	return check.Run(ctx, check.Options{
+		Root: options.Root, Lint: tools["golangci-lint"], Vulnerable: tools["govulncheck"],
+		Programs: programs, Output: os.Stdout, Environment: []string{"CGO_ENABLED=0"},
+	})
 }
 
 // findRoot is the repository that the current folder is in.

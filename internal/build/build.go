@@ -41,9 +41,14 @@ type Options struct {
 type Result struct {
 	Components []compiled
 	Images     []BuiltImage
-	RootSize   int64  // bytes
-	RootPacked int64  // compressed, bytes
-	RootDigest string // SHA-256 of the packed root tree
+	Root       RootTree
+}
+
+// RootTree describes the node's root file system.
+type RootTree struct {
+	Size       int64  // of the files, bytes
+	Compressed int64  // bytes
+	Digest     string // of a tar archive of it
 }
 
 // BuiltImage is an image in the layout.
@@ -101,6 +106,28 @@ func Run(ctx context.Context, options Options) (*Result, error) {
 	}
 
 	return result, b.cache.Prune()
+}
+
+// Tools compiles the programs of the checks and returns their paths by name.
+func Tools(ctx context.Context, options Options) (map[string]string, error) {
+	b, err := newBuilder(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+
+	defer b.saveTimings()
+
+	done, err := b.compile(ctx, toolsComponent())
+	if err != nil {
+		return nil, err
+	}
+
+	paths := map[string]string{}
+	for _, p := range done.Programs {
+		paths[p.Name] = p.path
+	}
+
+	return paths, nil
 }
 
 func newBuilder(ctx context.Context, options Options) (*builder, error) {
@@ -198,12 +225,10 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 	images := b.images(programs, nft, mount)
 	root := b.rootTree(programs, nft)
 
-	packed, rootLayer, err := b.packAll(ctx, images, root)
+	packed, err := b.packAll(ctx, images, root, result)
 	if err != nil {
 		return nil, err
 	}
-
-	result.RootSize, result.RootPacked, result.RootDigest = root.Size(), rootLayer.Size, rootLayer.DiffID.Encoded()
 
 	return result, b.writeOutputs(ctx, result, programs, images, packed, root)
 }
@@ -282,11 +307,9 @@ func (b *builder) debianTrees(ctx context.Context) (nft, mount *tree.Tree, err e
 	return nft, mount, nil
 }
 
-// packAll compresses the layers of all images and the root tree, as many at
-// once as there are processors.
-func (b *builder) packAll(ctx context.Context, images []image, root *tree.Tree) ([]oci.Image, oci.Layer, error) {
-	var rootLayer oci.Layer
-
+// packAll compresses the layers of all images and measures the root tree, as
+// many at once as there are processors.
+func (b *builder) packAll(ctx context.Context, images []image, root *tree.Tree, result *Result) ([]oci.Image, error) {
 	packed := make([]oci.Image, len(images))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.NumCPU())
@@ -299,13 +322,27 @@ func (b *builder) packAll(ctx context.Context, images []image, root *tree.Tree) 
 		})
 	}
 
-	group.Go(func() (err error) {
-		rootLayer, err = b.packLayer(ctx, layer{"root", root})
+	group.Go(func() error { return explain("the root tree", b.measure(ctx, root, result)) })
 
-		return explain("the root tree", err)
-	})
+	return packed, group.Wait()
+}
 
-	return packed, rootLayer, group.Wait()
+// measure fills in what the result says about the root tree.
+func (b *builder) measure(ctx context.Context, root *tree.Tree, result *Result) error {
+	dir, err := b.cache.Get(ctx, "root", cache.Key("root", recipe, oci.Compression, root.Digest()),
+		func(_ context.Context, dir string) error {
+			archive, size, err := oci.Measure(root)
+			if err != nil {
+				return err
+			}
+
+			return writeJSON(filepath.Join(dir, "root.json"), RootTree{root.Size(), size, archive.String()})
+		})
+	if err != nil {
+		return err
+	}
+
+	return readJSON(filepath.Join(dir, "root.json"), &result.Root)
 }
 
 // timing is how long a step took last time.
@@ -347,17 +384,41 @@ func (b *builder) timingsFile() string { return filepath.Join(b.cache.Dir(), "ti
 // loadTimings and saveTimings keep what a person likes to see; a build does not
 // fail without it.
 func (b *builder) loadTimings() {
-	b.timings = map[string]timing{}
-
-	if data, err := os.ReadFile(b.timingsFile()); err == nil {
-		if json.Unmarshal(data, &b.timings) != nil {
-			b.timings = map[string]timing{}
-		}
+	if readJSON(b.timingsFile(), &b.timings) != nil || b.timings == nil {
+		b.timings = map[string]timing{}
 	}
 }
 
 func (b *builder) saveTimings() {
-	if data, err := json.Marshal(b.timings); err == nil {
-		_ = renameio.WriteFile(b.timingsFile(), data, 0o644)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	_ = writeJSON(b.timingsFile(), b.timings)
+}
+
+// writeJSON replaces a file at once.
+func writeJSON(name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", filepath.Base(name), err)
 	}
+
+	if err := renameio.WriteFile(name, data, 0o644); err != nil {
+		return fmt.Errorf("writing %s: %w", filepath.Base(name), err)
+	}
+
+	return nil
+}
+
+func readJSON(name string, value any) error {
+	data, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(data, value)
+	}
+
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", filepath.Base(name), err)
+	}
+
+	return nil
 }

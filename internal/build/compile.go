@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -282,23 +281,13 @@ func describe(dir string, c component, o origin) error {
 		result.Programs = append(result.Programs, program{Name: file.Name(), Size: info.Size(), Sum: sum})
 	}
 
-	data, err := json.Marshal(result)
-	if err != nil {
-		return err
-	}
-
-	return os.WriteFile(filepath.Join(dir, describeFile), data, 0o644)
+	return writeJSON(filepath.Join(dir, describeFile), result)
 }
 
 func readCompiled(dir string) (compiled, error) {
 	var result compiled
 
-	data, err := os.ReadFile(filepath.Join(dir, describeFile))
-	if err == nil {
-		err = json.Unmarshal(data, &result)
-	}
-
-	if err != nil {
+	if err := readJSON(filepath.Join(dir, describeFile), &result); err != nil {
 		return compiled{}, fmt.Errorf("reading the build cache: %w", err)
 	}
 

@@ -118,6 +118,17 @@ func components(kubernetes []string, commit string) []component {
 	return result
 }
 
+// toolsComponent are the programs that check our sources.
+func toolsComponent() component {
+	return component{
+		name: "tools", dir: "build/tools", module: "github.com/golangci/golangci-lint/v2",
+		programs: map[string]string{
+			"golangci-lint": "github.com/golangci/golangci-lint/v2/cmd/golangci-lint",
+			"govulncheck":   "golang.org/x/vuln/cmd/govulncheck",
+		},
+	}
+}
+
 // kubernetesComponents are the node's multi-call binary of one version and, of
 // the first, what runs elsewhere: the user's kubectl and the image for tests.
 func kubernetesComponents(version string, first bool) []component {

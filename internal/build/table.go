@@ -31,9 +31,9 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 
 	cluster := r.ClusterSize()
-	fmt.Fprintf(table, "\nroot tree\tsha256:%.12s\t%s (%s unpacked)\n", r.RootDigest, mega(r.RootPacked), mega(r.RootSize))
+	fmt.Fprintf(table, "\nroot tree\t%.19s\t%s (%s unpacked)\n", r.Root.Digest, mega(r.Root.Compressed), mega(r.Root.Size))
 	fmt.Fprintf(table, "images of a cluster\t\t%s (layers once)\n", mega(cluster))
-	fmt.Fprintf(table, "total\t\t%s\n", mega(cluster+r.RootPacked))
+	fmt.Fprintf(table, "total\t\t%s\n", mega(cluster+r.Root.Compressed))
 
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("writing the table: %w", err)

@@ -1,0 +1,41 @@
+# Two commands are enough: "make cluster" and "make test". The build installs
+# nothing on this machine: what it needs besides Go, git, make and gcc it takes
+# out of Debian packages into its own cache.
+
+# Versions of Kubernetes to build, separated by commas.
+KUBERNETES ?=
+
+# VERIFY=1 builds everything a second time in another folder and compares.
+VERIFY ?=
+
+build_flags = $(if $(KUBERNETES),-kubernetes=$(KUBERNETES)) $(if $(VERIFY),-verify)
+
+.PHONY: help
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F"|" "{printf \"%-16s %s\\n\", \$$1, \$$2}"
+
+.PHONY: cluster
+cluster: build ## run a cluster on this machine
+	bin/basaltctl cluster create
+
+.PHONY: test
+test: lint ## run all checks and all tests, the last on a real cluster
+	go test -race $$(go list ./... | grep -v /test/e2e)
+	go run ./cmd/build $(build_flags)
+	go test ./test/e2e/...
+
+.PHONY: build
+build: ## compile everything: _out/root, _out/oci, bin
+	go run ./cmd/build $(build_flags)
+
+.PHONY: lint
+lint: ## check the sources
+	go run ./cmd/build -lint
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . ./...
+
+.PHONY: clean
+clean: ## remove what was built; the cache stays
+	rm -rf _out bin
