@@ -49,6 +49,14 @@ func All[T resource.Spec](
 	name string, inputs []reconcile.Input,
 	compute func(ctx context.Context, rt *reconcile.Runtime) (map[string]T, error),
 ) reconcile.Controller {
+	return AllIn(name, resource.KindOf[T]().Namespace, inputs, compute)
+}
+
+// AllIn is All in a namespace.
+func AllIn[T resource.Spec](
+	name, namespace string, inputs []reconcile.Input,
+	compute func(ctx context.Context, rt *reconcile.Runtime) (map[string]T, error),
+) reconcile.Controller {
 	run := func(ctx context.Context, rt *reconcile.Runtime) error {
 		specs, err := compute(ctx, rt)
 		if err != nil {
@@ -56,7 +64,7 @@ func All[T resource.Spec](
 		}
 
 		for id, spec := range specs {
-			err := reconcile.Modify(ctx, rt, id, func(r *resource.Resource[T]) error {
+			err := reconcile.ModifyIn(ctx, rt, namespace, id, func(r *resource.Resource[T]) error {
 				r.Spec = spec
 
 				return nil
@@ -66,7 +74,7 @@ func All[T resource.Spec](
 			}
 		}
 
-		return reconcile.Keep[T](ctx, rt, func(id string) bool {
+		return reconcile.KeepIn[T](ctx, rt, namespace, func(id string) bool {
 			_, ok := specs[id]
 
 			return ok
