@@ -164,14 +164,14 @@ func (m *machined) EtcdRecover(stream grpc.ClientStreamingServer[common.Data, ma
 	}
 }
 
-// state answers Get with the node's name.
-type state struct {
+// resourceState answers Get with the node's name.
+type resourceState struct {
 	cosiresource.UnimplementedStateServer
 
 	name string
 }
 
-func (s state) Get(context.Context, *cosiresource.GetRequest) (*cosiresource.GetResponse, error) {
+func (s resourceState) Get(context.Context, *cosiresource.GetRequest) (*cosiresource.GetResponse, error) {
 	return &cosiresource.GetResponse{Resource: &cosiresource.Resource{Metadata: &cosiresource.Metadata{Id: s.name}}}, nil
 }
 
@@ -302,7 +302,7 @@ func (f *fleet) startMachined(socket string, m *machined) {
 	server := grpc.NewServer(grpc.Creds(rbac.PeerCredentials()), grpc.MaxRecvMsgSize(64<<20),
 		grpc.UnaryInterceptor(authorizer.Unary()), grpc.StreamInterceptor(authorizer.Stream()))
 	machine.RegisterMachineServiceServer(server, m)
-	cosiresource.RegisterStateServer(server, state{name: m.name})
+	cosiresource.RegisterStateServer(server, resourceState{name: m.name})
 
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
@@ -332,15 +332,14 @@ func (f *fleet) serve(run func(context.Context) error) {
 	})
 }
 
-func (f *fleet) serverCert(addresses ...string) tls.Certificate {
+func (f *fleet) serverCert(address string) tls.Certificate {
 	f.t.Helper()
 
-	req := secrets.Request{CommonName: "node"}
-	for _, address := range addresses {
-		req.IPs = append(req.IPs, netip.MustParseAddr(address))
-	}
+	return pair(f.t, serverRequest(address), f.ca.IssueServer)
+}
 
-	return pair(f.t, req, f.ca.IssueServer)
+func serverRequest(address string) secrets.Request {
+	return secrets.Request{CommonName: "node", IPs: []netip.Addr{netip.MustParseAddr(address)}}
 }
 
 func (f *fleet) clientCert(roles rbac.Roles) tls.Certificate {

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/pki"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/resources/secrets"
@@ -35,7 +34,7 @@ type Options struct {
 	// MachineSocket is machined's API. The gateway's process must be able to
 	// connect to it, and machined must let it forward roles (rbac.Grant).
 	MachineSocket string
-	// StateSocket serves cosi.resource.State with the StateKinds and nothing
+	// StateSocket serves cosi.resource.State with the StateTypes and nothing
 	// else, to the gateway's user and nobody else.
 	StateSocket string
 	// Sandbox gives up all that the gateway does not need. The supervisor
@@ -47,9 +46,9 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
-// StateKinds are the resources that the state socket must serve.
-func StateKinds() []resource.Kind {
-	return []resource.Kind{resource.KindOf[secrets.API](), resource.KindOf[runtime.APIServiceConfig]()}
+// StateTypes are the types of resources that the state socket must serve.
+func StateTypes() []string {
+	return []string{secrets.API{}.Definition().Type, runtime.APIServiceConfig{}.Definition().Type}
 }
 
 // Run is apid: it serves the API until the context ends. It takes its
