@@ -22,8 +22,12 @@ const (
 
 // Event is a change of one resource.
 type Event struct {
-	Type   EventType
-	Object Object // after the change; the last state of a destroyed resource
+	Type EventType
+	// Object is the resource after the change; the last state of one that was
+	// destroyed. It is nil in events that are about the watch, and in the
+	// Destroyed event by which the watch of a resource that is not there
+	// begins.
+	Object Object
 	Old    Object // before an update
 	// Bookmark resumes a watch after this event.
 	Bookmark Bookmark
@@ -68,6 +72,13 @@ type WatchRequest struct {
 	// followed by a Bootstrapped event. Without it, and without Bookmark and
 	// Tail, the watch begins with what happens next.
 	Bootstrap bool
+	// Current begins with what the one resource is: a Created event, or a
+	// Destroyed event when there is none. It needs an ID and, as the start
+	// from a bookmark or a tail replaces it, neither of these.
+	Current bool
+	// Position begins with a Noop event that carries the bookmark of the
+	// beginning.
+	Position bool
 	// Tail begins with up to so many of the latest events.
 	Tail int
 	// Bookmark begins after the event that carried it.
@@ -107,21 +118,43 @@ func (s *Store) Watch(_ context.Context, request WatchRequest) (*Watch, error) {
 		}
 
 		w.next = position
-	case request.Bootstrap:
-		bookmark := s.bookmark(c.next() - 1)
-
-		for _, object := range c.list(w.matches) {
-			if w.id == "" || w.id == object.Metadata().ID {
-				w.pending = append(w.pending, Event{Type: Created, Object: object, Bookmark: bookmark})
-			}
-		}
-
-		w.pending = append(w.pending, Event{Type: Bootstrapped, Bookmark: bookmark})
 	case request.Tail > 0:
 		w.next = w.tail(request.Tail)
+	case request.Bootstrap:
+		w.bootstrap()
+	case request.Current:
+		w.current()
+	}
+
+	if request.Position && len(w.pending) == 0 {
+		w.pending = []Event{{Type: Noop, Bookmark: s.bookmark(w.next - 1)}}
 	}
 
 	return w, nil
+}
+
+// bootstrap begins with all resources that are there.
+func (w *Watch) bootstrap() {
+	bookmark := w.store.bookmark(w.next - 1)
+
+	for _, object := range w.c.list(w.matches) {
+		if w.id == "" || w.id == object.Metadata().ID {
+			w.pending = append(w.pending, Event{Type: Created, Object: object, Bookmark: bookmark})
+		}
+	}
+
+	w.pending = append(w.pending, Event{Type: Bootstrapped, Bookmark: bookmark})
+}
+
+// current begins with what one resource is.
+func (w *Watch) current() {
+	first := Event{Type: Destroyed, Bookmark: w.store.bookmark(w.next - 1)}
+
+	if object, ok := w.c.objects[w.id]; ok && w.matches(object) {
+		first.Type, first.Object = Created, object
+	}
+
+	w.pending = []Event{first}
 }
 
 // tail finds the position from which so many events are to be delivered.
@@ -143,24 +176,9 @@ func (w *Watch) tail(count int) uint64 {
 // ErrLagged when events were missed; the watch is over then.
 func (w *Watch) Next(ctx context.Context) (Event, error) {
 	for {
-		if len(w.pending) > 0 {
-			event := w.pending[0]
-			w.pending = w.pending[1:]
-
-			return event, nil
-		}
-
-		event, changed, err := w.read()
-		if err != nil {
-			return Event{}, err
-		}
-
-		if changed == nil {
-			if event, ok := w.see(event); ok {
-				return event, nil
-			}
-
-			continue
+		event, changed, err := w.poll()
+		if err != nil || changed == nil {
+			return event, err
 		}
 
 		select {
@@ -171,21 +189,39 @@ func (w *Watch) Next(ctx context.Context) (Event, error) {
 	}
 }
 
-// Ready says whether Next would return at once.
-func (w *Watch) Ready() bool {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
+// Poll returns the next event if there is one already. Its error is that of
+// Next.
+func (w *Watch) Poll() (event Event, ok bool, err error) {
+	event, changed, err := w.poll()
 
-	return len(w.pending) > 0 || w.next < w.c.next()
+	return event, changed == nil && err == nil, err
 }
 
-// Changed is closed when something has happened to the kind since the call.
-func (w *Watch) Changed() <-chan struct{} {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
+// poll returns the next event to be delivered, or the channel that is closed
+// when there may be one.
+func (w *Watch) poll() (Event, <-chan struct{}, error) {
+	if len(w.pending) > 0 {
+		event := w.pending[0]
+		w.pending = w.pending[1:]
 
-	return w.c.changed
+		return event, nil, nil
+	}
+
+	for {
+		event, changed, err := w.read()
+		if err != nil || changed != nil {
+			return Event{}, changed, err
+		}
+
+		if event, ok := w.see(event); ok {
+			return event, nil, nil
+		}
+	}
 }
+
+// Bookmark is the position of the watch: a watch from it sees what this one
+// will see next, apart from what the store held at its beginning.
+func (w *Watch) Bookmark() Bookmark { return w.store.bookmark(w.next - 1) }
 
 // read takes the next event from the log, or the channel that is closed when
 // there is one.
