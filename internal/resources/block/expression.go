@@ -59,15 +59,33 @@ func (e *Expression) UnmarshalWire(data []byte) error {
 		return fmt.Errorf("decoding expression: %w", err)
 	}
 
-	text, err := cel.AstToString(cel.ParsedExprToAst(&exprpb.ParsedExpr{
+	text, err := printExpression(&exprpb.ParsedExpr{
 		Expr:       checked.GetExpr(),
 		SourceInfo: checked.GetSourceInfo(),
-	}))
+	})
 	if err != nil {
-		return fmt.Errorf("printing expression: %w", err)
+		return err
 	}
 
 	*e = Expression(text)
 
 	return nil
+}
+
+// printExpression returns the source text of an expression. The library takes
+// the number of an operator's arguments for granted and panics when a peer
+// sent another.
+func printExpression(parsed *exprpb.ParsedExpr) (text string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("printing expression: malformed: %v", r)
+		}
+	}()
+
+	text, err = cel.AstToString(cel.ParsedExprToAst(parsed))
+	if err != nil {
+		return "", fmt.Errorf("printing expression: %w", err)
+	}
+
+	return text, nil
 }
