@@ -1,0 +1,124 @@
+package provision
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/basalt-os/basalt/pkg/client/clientconfig"
+	"github.com/basalt-os/basalt/pkg/machineconfig"
+	"github.com/basalt-os/basalt/pkg/secrets"
+)
+
+// Patches are changes to the generated machine configurations.
+type Patches struct {
+	All, ControlPlanes, Workers []machineconfig.Patch
+}
+
+// Configure generates the configurations of a cluster's nodes, by node name,
+// and that of its client. resolvers are the name servers that the nodes ask.
+func Configure(spec *Spec, resolvers []netip.Addr, patches Patches) (map[string][]byte, *clientconfig.Config, error) {
+	bundle, err := secrets.NewBundle(secrets.Options{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("generating the cluster's secrets: %w", err)
+	}
+
+	input := machineconfig.Input{
+		ClusterName:       spec.Name,
+		Endpoint:          spec.KubernetesEndpoint(),
+		Secrets:           bundle,
+		KubernetesVersion: spec.KubernetesVersion,
+		AdditionalSANs:    []string{spec.Gateway().String(), "127.0.0.1"},
+		RegistryMirrors:   []machineconfig.RegistryMirror{{Host: "*", Endpoint: gatewayURL(spec, RegistryPort)}},
+	}
+
+	for _, node := range spec.ByRole(ControlPlane) {
+		input.Endpoints = append(input.Endpoints, node.Address.String())
+	}
+
+	surroundings, err := machineconfig.LoadPatch(surroundings(spec, resolvers), machineconfig.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+
+	input.Patches = append([]machineconfig.Patch{surroundings}, patches.All...)
+	input.ControlPlanePatches, input.WorkerPatches = patches.ControlPlanes, patches.Workers
+
+	output, err := machineconfig.Generate(input)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	configs := map[string][]byte{}
+
+	for _, node := range spec.Nodes {
+		config := output.Worker
+		if node.Role == ControlPlane {
+			config = output.ControlPlane
+		}
+
+		if configs[node.Name], err = named(config, node.Name); err != nil {
+			return nil, nil, err
+		}
+	}
+
+	for _, context := range output.Client.Contexts {
+		context.Nodes = []string{spec.ByRole(ControlPlane)[0].Address.String()}
+	}
+
+	return configs, output.Client, nil
+}
+
+// named gives a node's configuration the node's name.
+func named(config *machineconfig.Config, name string) ([]byte, error) {
+	patch, err := machineconfig.LoadPatch(fmt.Appendf(nil, "apiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\nhostname: %s\n", name),
+		machineconfig.Options{})
+	if err != nil {
+		return nil, err
+	}
+
+	patched, err := config.Patch(patch)
+	if err != nil {
+		return nil, fmt.Errorf("naming node %s: %w", name, err)
+	}
+
+	return patched.Bytes(), nil
+}
+
+// surroundings is the patch that points nodes at what the host process serves.
+func surroundings(spec *Spec, resolvers []netip.Addr) []byte {
+	type document map[string]any
+
+	documents := []document{{
+		"apiVersion": "v1alpha1", "kind": "DiscoveryServiceConfig", "name": "default",
+		"endpoint": gatewayURL(spec, DiscoveryPort),
+	}}
+
+	if len(resolvers) > 0 {
+		var servers []document
+		for _, resolver := range resolvers {
+			servers = append(servers, document{"address": resolver.String()})
+		}
+
+		documents = append(documents, document{"apiVersion": "v1alpha1", "kind": "ResolverConfig", "nameservers": servers})
+	}
+
+	texts := make([]string, len(documents))
+
+	for i, document := range documents {
+		text, err := yaml.Marshal(document)
+		if err != nil {
+			panic(err) // plain maps and strings
+		}
+
+		texts[i] = string(text)
+	}
+
+	return []byte(strings.Join(texts, "---\n"))
+}
+
+func gatewayURL(spec *Spec, port uint16) string {
+	return "http://" + netip.AddrPortFrom(spec.Gateway(), port).String()
+}

@@ -1,0 +1,196 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/basalt-os/basalt/pkg/provision"
+)
+
+// HostArgument is the first argument with which Start runs the program it is
+// called from again, as the host process of a cluster; the second is the
+// cluster's folder. The program calls Run when it sees it.
+const HostArgument = "cluster-host"
+
+// socketName is the file of the control socket in a cluster's folder.
+const socketName = "host.sock"
+
+// startTimeout bounds the start of a host process with all its nodes' init.
+const startTimeout = 30 * time.Second
+
+// ErrNotRunning is wrapped by errors about a cluster whose host process does
+// not run.
+var ErrNotRunning = errors.New("the cluster is stopped")
+
+// Start runs a host process for the cluster in a folder, detached from the
+// caller, and returns when it has started all nodes. It does nothing when one
+// runs already.
+func Start(ctx context.Context, folder provision.Folder) error {
+	if _, err := Nodes(ctx, folder); err == nil {
+		return nil
+	}
+
+	log, err := os.OpenFile(folder.Path("host.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() //nolint:errcheck // the child has it
+
+	command := exec.Command("/proc/self/exe", HostArgument, string(folder))
+	command.Stdout, command.Stderr = log, log
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+
+	if err := command.Start(); err != nil {
+		return fmt.Errorf("starting the host process: %w", err)
+	}
+
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+
+	for {
+		if _, err := Nodes(ctx, folder); err == nil {
+			return nil
+		}
+
+		select {
+		case <-ended:
+			return fmt.Errorf("the host process ended: %s", lastLine(folder.Path("host.log")))
+		case <-ctx.Done():
+			command.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended just now
+
+			return fmt.Errorf("starting the host process: %w", context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+}
+
+// Stop ends the host process and with it all nodes; when graceful, the nodes
+// are shut down in order first. The nodes keep their state. It does nothing
+// when no host process runs.
+func Stop(ctx context.Context, folder provision.Folder, graceful bool) error {
+	path := "/stop"
+	if graceful {
+		path += "?graceful"
+	}
+
+	if err := call(ctx, folder, http.MethodPost, path, nil); err != nil && !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+
+	// The socket goes silent when the process has cleaned up.
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+
+	for {
+		if _, err := Nodes(ctx, folder); errors.Is(err, ErrNotRunning) {
+			return nil
+		}
+
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Destroy ends a cluster and removes everything that it has, its folder
+// included. It is no error when parts, or all of it, are gone already.
+func Destroy(ctx context.Context, folder provision.Folder, cluster string) error {
+	if err := Stop(ctx, folder, false); err != nil {
+		return err
+	}
+
+	if err := Cleanup(ctx, cluster); err != nil {
+		return err
+	}
+
+	return folder.Remove()
+}
+
+// Nodes tells what the nodes of a cluster are doing. The error wraps
+// ErrNotRunning when there is no host process.
+func Nodes(ctx context.Context, folder provision.Folder) ([]NodeStatus, error) {
+	var statuses []NodeStatus
+
+	return statuses, call(ctx, folder, http.MethodGet, "/nodes", &statuses)
+}
+
+// StartNode starts a stopped node with the state it had.
+func StartNode(ctx context.Context, folder provision.Folder, node string) error {
+	return call(ctx, folder, http.MethodPost, "/nodes/"+node+"/start", nil)
+}
+
+// StopNode shuts a node down and returns when it has stopped.
+func StopNode(ctx context.Context, folder provision.Folder, node string) error {
+	return call(ctx, folder, http.MethodPost, "/nodes/"+node+"/stop", nil)
+}
+
+// KillNode ends a node at once, as a power cut does.
+func KillNode(ctx context.Context, folder provision.Folder, node string) error {
+	return call(ctx, folder, http.MethodPost, "/nodes/"+node+"/kill", nil)
+}
+
+// call sends one request to the host process of a cluster.
+func call(ctx context.Context, folder provision.Folder, method, path string, answer any) error {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", folder.Path(socketName))
+	}}
+	defer transport.CloseIdleConnections()
+
+	request, err := http.NewRequestWithContext(ctx, method, "http://host"+path, nil)
+	if err != nil {
+		return err
+	}
+
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return ErrNotRunning
+	} else if err != nil {
+		return fmt.Errorf("asking the host process: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // only read
+
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("asking the host process: %w", err)
+	}
+
+	if response.StatusCode >= http.StatusBadRequest {
+		return errors.New(strings.TrimSpace(string(data)))
+	}
+
+	if answer == nil {
+		return nil
+	}
+
+	return json.Unmarshal(data, answer)
+}
+
+// lastLine returns the last line of a file, to be shown to a person.
+func lastLine(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+
+	return lines[len(lines)-1]
+}

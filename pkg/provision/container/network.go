@@ -1,0 +1,169 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/basalt-os/basalt/pkg/provision"
+)
+
+// bridgeName and vethName derive link names from names that may be longer than
+// the 15 bytes which the kernel allows.
+func bridgeName(cluster string) string { return linkName("bslt", cluster) }
+
+func vethName(node string) string { return linkName("bv", node) }
+
+func linkName(prefix, name string) string {
+	hash := fnv.New32a()
+	hash.Write([]byte(name)) //nolint:errcheck // never fails
+
+	return fmt.Sprintf("%s%08x", prefix, hash.Sum32())
+}
+
+// tableName is the nftables table of a cluster.
+func tableName(cluster string) string { return "basalt-" + cluster }
+
+// createNetwork makes the cluster's bridge with the gateway's address, and
+// lets nodes reach beyond it under the host's address if the host forwards.
+// What is there already is kept.
+func createNetwork(spec *provision.Spec) error {
+	name := bridgeName(spec.Name)
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
+
+	if err := netlink.LinkAdd(bridge); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("adding bridge %s: %w", name, err)
+	}
+
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("finding bridge %s: %w", name, err)
+	}
+
+	address := &netlink.Addr{IPNet: ipNet(spec.Gateway(), spec.Network.Bits())}
+	if err := netlink.AddrReplace(link, address); err != nil {
+		return fmt.Errorf("adding address %s to %s: %w", address, name, err)
+	}
+
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("setting %s up: %w", name, err)
+	}
+
+	return masquerade(spec)
+}
+
+// removeNetwork undoes createNetwork; it is no error when nothing is there.
+func removeNetwork(cluster string) error {
+	var errs []error
+
+	if link, err := netlink.LinkByName(bridgeName(cluster)); err == nil {
+		if err := netlink.LinkDel(link); err != nil {
+			errs = append(errs, fmt.Errorf("deleting bridge %s: %w", bridgeName(cluster), err))
+		}
+	}
+
+	conn := &nftables.Conn{}
+
+	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return errors.Join(append(errs, fmt.Errorf("listing nftables tables: %w", err))...)
+	}
+
+	for _, table := range tables {
+		if table.Name == tableName(cluster) {
+			conn.DelTable(table)
+		}
+	}
+
+	if err := conn.Flush(); err != nil {
+		errs = append(errs, fmt.Errorf("deleting nftables table %s: %w", tableName(cluster), err))
+	}
+
+	return errors.Join(errs...)
+}
+
+// masquerade rewrites the source of what leaves the cluster's network.
+func masquerade(spec *provision.Spec) error {
+	const (
+		sourceOffset      = 12 // of the source address in an IPv4 header
+		destinationOffset = 16
+		addressSize       = 4
+	)
+
+	network := spec.Network.Masked()
+	mask := net.CIDRMask(network.Bits(), network.Addr().BitLen())
+
+	// inNetwork compares the address at an offset with the network.
+	inNetwork := func(offset uint32, op expr.CmpOp) []expr.Any {
+		return []expr.Any{
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: addressSize},
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: addressSize, Mask: mask, Xor: binaryutil.NativeEndian.PutUint32(0)},
+			&expr.Cmp{Op: op, Register: 1, Data: network.Addr().AsSlice()},
+		}
+	}
+
+	conn := &nftables.Conn{}
+	table := conn.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: tableName(spec.Name)})
+	conn.FlushTable(table)
+
+	chain := conn.AddChain(&nftables.Chain{
+		Name:     "postrouting",
+		Table:    table,
+		Type:     nftables.ChainTypeNAT,
+		Hooknum:  nftables.ChainHookPostrouting,
+		Priority: nftables.ChainPriorityNATSource,
+	})
+
+	rule := append(inNetwork(sourceOffset, expr.CmpOpEq), inNetwork(destinationOffset, expr.CmpOpNeq)...)
+	conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(rule, &expr.Masq{})})
+
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("adding nftables table %s: %w", table.Name, err)
+	}
+
+	return nil
+}
+
+// attachNode makes the pair of links that joins a node, whose network
+// namespace is that of process pid, to the bridge. The node's end goes when
+// its namespace goes.
+func attachNode(cluster, node string, pid int) error {
+	bridge, err := netlink.LinkByName(bridgeName(cluster))
+	if err != nil {
+		return fmt.Errorf("finding bridge %s: %w", bridgeName(cluster), err)
+	}
+
+	name := vethName(node)
+
+	// The link of a node that was just killed may still be on its way out.
+	if old, err := netlink.LinkByName(name); err == nil {
+		netlink.LinkDel(old) //nolint:errcheck // adding the new one tells
+	}
+
+	veth := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: bridge.Attrs().Index},
+		PeerName:      uplink,
+		PeerNamespace: netlink.NsPid(pid),
+	}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("adding link %s: %w", name, err)
+	}
+
+	if err := netlink.LinkSetUp(veth); err != nil {
+		return fmt.Errorf("setting %s up: %w", name, err)
+	}
+
+	return nil
+}
+
+func ipNet(address netip.Addr, bits int) *net.IPNet {
+	return &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(bits, address.BitLen())}
+}

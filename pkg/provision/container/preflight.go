@@ -1,0 +1,225 @@
+package container
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/basalt-os/basalt/internal/cgroup"
+	"github.com/basalt-os/basalt/pkg/provision"
+)
+
+// spacePerNode is what one node's state and images take on disk, in bytes,
+// with room to start a few pods.
+const spacePerNode = 2 << 30
+
+// Preflight reports everything that keeps a cluster from being created here,
+// each with what to do about it, without making anything. existing are the
+// clusters that there are already.
+func Preflight(ctx context.Context, spec *provision.Spec, folder provision.Folder, existing []provision.Spec) error {
+	if os.Geteuid() != 0 {
+		return errors.New("container nodes need root: run this as root, for example with sudo")
+	}
+
+	errs := []error{spec.Validate()}
+
+	for _, dir := range []string{spec.Root, spec.Images} {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			errs = append(errs, fmt.Errorf("%s is missing: run \"make build\" first", dir))
+		}
+	}
+
+	for _, other := range existing {
+		if other.Network.Overlaps(spec.Network) {
+			errs = append(errs, fmt.Errorf("network %s is used by cluster %q: choose another with --cidr", spec.Network, other.Name))
+		}
+	}
+
+	errs = append(errs,
+		checkNetwork(spec),
+		checkSpace(string(folder), uint64(len(spec.Nodes))*spacePerNode),
+		checkFilesystems("overlay", "tmpfs", "proc", "sysfs"),
+		checkCgroups(),
+		checkSeccomp(),
+		checkLinks(ctx),
+	)
+
+	return errors.Join(errs...)
+}
+
+// checkNetwork refuses a range in which the host has an address or a route of
+// its own.
+func checkNetwork(spec *provision.Spec) error {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("listing the host's routes: %w", err)
+	}
+
+	for _, route := range routes {
+		prefix, ok := prefixOf(route.Dst)
+		if !ok || prefix.Bits() == 0 || !prefix.Overlaps(spec.Network) {
+			continue
+		}
+
+		name := "?"
+		if link, err := netlink.LinkByIndex(route.LinkIndex); err == nil {
+			name = link.Attrs().Name
+		}
+
+		if name == bridgeName(spec.Name) {
+			continue // left behind by this very cluster; it is cleaned up
+		}
+
+		return fmt.Errorf("network %s overlaps with %s, which this machine reaches by %s: choose another with --cidr", spec.Network, prefix, name)
+	}
+
+	return nil
+}
+
+func prefixOf(network *net.IPNet) (netip.Prefix, bool) {
+	if network == nil {
+		return netip.Prefix{}, false
+	}
+
+	address, ok := netip.AddrFromSlice(network.IP)
+	bits, _ := network.Mask.Size()
+
+	return netip.PrefixFrom(address.Unmap(), bits), ok
+}
+
+// checkSpace wants room where the folder is, or will be.
+func checkSpace(path string, want uint64) error {
+	for {
+		var stat unix.Statfs_t
+
+		err := unix.Statfs(path, &stat)
+		if errors.Is(err, fs.ErrNotExist) && filepath.Dir(path) != path {
+			path = filepath.Dir(path)
+
+			continue
+		} else if err != nil {
+			return fmt.Errorf("looking for space in %s: %w", path, err)
+		}
+
+		if free := stat.Bavail * uint64(stat.Bsize); free < want {
+			return fmt.Errorf("%s has %d MiB free, the nodes need %d MiB: free some space or choose another folder with --state",
+				path, free>>20, want>>20)
+		}
+
+		return nil
+	}
+}
+
+// checkFilesystems wants file systems that the kernel has, or has as a module.
+func checkFilesystems(names ...string) error {
+	known, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return err
+	}
+
+	var errs []error
+
+	for _, name := range names {
+		if !slices.Contains(strings.Fields(string(known)), name) && !hasModule(name) {
+			errs = append(errs, fmt.Errorf("the kernel has no %s file system: load the module %q or use a kernel that has it", name, name))
+		}
+	}
+
+	return errors.Join(errs...)
+}
+
+// hasModule says whether the running kernel's modules contain one of that name.
+func hasModule(name string) bool {
+	var uts unix.Utsname
+	if unix.Uname(&uts) != nil {
+		return false
+	}
+
+	file, err := os.Open(filepath.Join("/lib/modules", unix.ByteSliceToString(uts.Release[:]), "modules.dep"))
+	if err != nil {
+		return false
+	}
+	defer file.Close() //nolint:errcheck // only read
+
+	for scanner := bufio.NewScanner(file); scanner.Scan(); {
+		path, _, _ := strings.Cut(scanner.Text(), ":")
+		if base, _, _ := strings.Cut(filepath.Base(path), "."); base == name {
+			return true
+		}
+	}
+
+	return false
+}
+
+func checkCgroups() error {
+	if _, err := cgroup.Open(cgroup.Mountpoint); err != nil {
+		return fmt.Errorf("control groups: %w: mount them under %s", err, cgroup.Mountpoint)
+	}
+
+	return nil
+}
+
+func checkSeccomp() error {
+	if _, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("the kernel has no seccomp, without which no pod starts: %w", err)
+	}
+
+	return nil
+}
+
+// checkLinks makes one link of each kind that a cluster needs, and asks for
+// nftables, in a network namespace that goes when the check ends.
+func checkLinks(ctx context.Context) error {
+	result := make(chan error, 1)
+
+	go func() {
+		// The thread is not given back, so that it ends with its namespace.
+		runtime.LockOSThread()
+
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			result <- fmt.Errorf("making a network namespace: %w", err)
+
+			return
+		}
+
+		links := []netlink.Link{
+			&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "probe-br"}},
+			&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "probe-veth"}, PeerName: "probe-peer"},
+			&netlink.Vxlan{LinkAttrs: netlink.LinkAttrs{Name: "probe-vxlan"}, VxlanId: 1, Port: 4789},
+		}
+
+		var errs []error
+
+		for _, link := range links {
+			if err := netlink.LinkAdd(link); err != nil {
+				errs = append(errs, fmt.Errorf("the kernel makes no %s links: %w: load the module %q", link.Type(), err, link.Type()))
+			}
+		}
+
+		if _, err := (&nftables.Conn{}).ListTables(); err != nil {
+			errs = append(errs, fmt.Errorf("the kernel has no nftables: %w: load the module %q", err, "nf_tables"))
+		}
+
+		result <- errors.Join(errs...)
+	}()
+
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
