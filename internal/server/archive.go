@@ -60,6 +60,9 @@ func addToArchive(ctx context.Context, archive *tar.Writer, v visit) error {
 	}
 	if v.relative != "." {
 		header.Name = v.relative
+		if v.info.IsDir() {
+			header.Name += "/"
+		}
 	}
 	if !v.info.Mode().IsRegular() {
 		return archive.WriteHeader(header)

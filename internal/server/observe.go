@@ -103,6 +103,10 @@ func (s machineService) Events(request *machine.EventsRequest, stream grpc.Serve
 		Count:   int(request.GetTailEvents()),
 		Age:     time.Duration(request.GetTailSeconds()) * time.Second,
 	}, request.GetWithActorId())
+	// From here on the caller misses nothing; the headers tell it so.
+	if err := stream.SendHeader(nil); err != nil {
+		return fmt.Errorf("sending headers: %w", err)
+	}
 	for {
 		event, err := reader.Next(ctx)
 		var gap *events.GapError
