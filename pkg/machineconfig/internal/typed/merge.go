@@ -219,18 +219,18 @@ func Deletes(root *yaml.Node) bool { return deletes(root) }
 func Plain(n *yaml.Node) (*yaml.Node, Errors) { return plainTree(n, "", false) }
 
 func plainTree(n *yaml.Node, path string, element bool) (*yaml.Node, Errors) {
+	var errs Errors
+
 	if mark := Child(n, PatchKey); mark != nil && mark.Value != "delete" {
-		return n, Errors{{
+		errs = append(errs, &Error{
 			Line: mark.Line, Column: mark.Column, Path: join(path, PatchKey),
 			Message: "found " + describe(mark, false) + ", expected delete",
-		}}
+		})
 	}
 
 	if deletes(n) && !element && path != "" {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null", Line: n.Line, Column: n.Column}, nil
 	}
-
-	var errs Errors
 
 	clone := *n
 	clone.Content = nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -99,7 +100,14 @@ func marker(line []byte, mark string) ([]byte, bool) {
 func parse(source Source) (*yaml.Node, *Error) {
 	var doc yaml.Node
 
-	if err := yaml.Load(source.Text, &doc, yaml.WithUniqueKeys(false)); err != nil {
+	loader, err := yaml.NewLoader(bytes.NewReader(source.Text), yaml.WithUniqueKeys(false))
+	if err != nil {
+		return nil, syntaxError(err, source.Line)
+	}
+
+	if err := loader.Load(&doc); errors.Is(err, io.EOF) {
+		return nil, nil // comments only
+	} else if err != nil {
 		return nil, syntaxError(err, source.Line)
 	}
 
@@ -114,12 +122,7 @@ func parse(source Source) (*yaml.Node, *Error) {
 
 	e := expander{offset: source.Line - 1, budget: maxNodes}
 
-	expanded, err := e.expand(root, 0)
-	if err != nil {
-		return nil, err
-	}
-
-	return expanded, nil
+	return e.expand(root, 0)
 }
 
 // syntaxError is an error of the YAML library with its place in the stream.

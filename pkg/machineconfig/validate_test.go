@@ -1,0 +1,254 @@
+package machineconfig_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/basalt-os/basalt/pkg/machineconfig"
+)
+
+func TestValidateGenerated(t *testing.T) {
+	t.Parallel()
+
+	for _, contract := range []string{"", "v1.11"} {
+		in := sampleInput(t, "id")
+		in.Contract = contract
+
+		out, err := machineconfig.Generate(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, cfg := range []*machineconfig.Config{out.ControlPlane, out.Worker} {
+			for _, mode := range []machineconfig.Mode{machineconfig.Metal, machineconfig.Cloud, machineconfig.Container} {
+				warnings, err := cfg.Validate(mode)
+				if err != nil || len(warnings) > 0 {
+					t.Errorf("contract %q, mode %s: error %v, warnings %v", contract, mode, err, warnings)
+				}
+			}
+		}
+	}
+}
+
+func TestBothFormsSayTheSame(t *testing.T) {
+	t.Parallel()
+
+	in := sampleInput(t, "id")
+
+	current, err := machineconfig.Generate(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	in.Contract = "v1.11"
+
+	legacy, err := machineconfig.Generate(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for name, pair := range map[string][2]*machineconfig.Config{
+		"control plane": {current.ControlPlane, legacy.ControlPlane},
+		"worker":        {current.Worker, legacy.Worker},
+	} {
+		machine, old := pair[0].Machine(), pair[1].Machine()
+		old.WorkloadIsolation = machine.WorkloadIsolation // the older contract does not have it
+
+		if diff := cmp.Diff(machine, old, compareUnexported, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: machine (-current +legacy):\n%s", name, diff)
+		}
+
+		cluster, oldCluster := pair[0].Cluster(), pair[1].Cluster()
+		oldCluster.APIServer.Authentication = cluster.APIServer.Authentication // nor this
+		oldCluster.APIServer.CertSANs = cluster.APIServer.CertSANs             // it names the endpoint itself
+
+		if diff := cmp.Diff(cluster, oldCluster, compareUnexported, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: cluster (-current +legacy):\n%s", name, diff)
+		}
+	}
+}
+
+func TestSecretsOfConfiguration(t *testing.T) {
+	t.Parallel()
+
+	for _, contract := range []string{"", "v1.11"} {
+		in := sampleInput(t, "id")
+		in.Contract = contract
+
+		out, err := machineconfig.Generate(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		got, err := out.ControlPlane.Secrets()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if diff := cmp.Diff(in.Secrets, got); diff != "" {
+			t.Errorf("contract %q (-want +got):\n%s", contract, diff)
+		}
+
+		if _, err := out.Worker.Secrets(); err == nil {
+			t.Error("a worker's configuration has the secrets")
+		}
+	}
+}
+
+func TestRedacted(t *testing.T) {
+	t.Parallel()
+
+	for _, contract := range []string{"", "v1.11"} {
+		in := sampleInput(t, "id")
+		in.Contract = contract
+
+		out, err := machineconfig.Generate(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		text, err := out.ControlPlane.Redacted()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		b := in.Secrets
+		for name, secret := range map[string]string{
+			"token": b.TrustdInfo.Token, "bootstrap token": b.Secrets.BootstrapToken,
+			"cluster secret": b.Cluster.Secret, "secretbox": b.Secrets.SecretboxEncryptionSecret,
+		} {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("contract %q: the %s is there", contract, name)
+			}
+		}
+
+		if strings.Contains(string(text), "PRIVATE KEY") {
+			t.Errorf("contract %q: a key is there", contract)
+		}
+
+		// Keys in base64.
+		for _, pair := range []struct{ key []byte }{{b.Certs.OS.Key}, {b.Certs.Etcd.Key}, {b.Certs.K8s.Key}} {
+			encoded := strings.SplitN(strings.ReplaceAll(string(pair.key), "\n", ""), "-----", 3)
+			if len(encoded) < 3 || strings.Contains(string(text), encoded[2]) {
+				t.Errorf("contract %q: a key is there", contract)
+			}
+		}
+	}
+}
+
+func TestValidateFaults(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, `version: v1alpha1
+machine:
+    type: controlplane
+    token: ""
+    install: {}
+cluster:
+    token: short
+    controlPlane:
+        endpoint: https://10.5.0.2:6443
+    network:
+        podSubnets: [10.96.0.0/16]
+---
+apiVersion: v1alpha1
+kind: VLANConfig
+name: v
+addresses:
+    - routePriority: 5
+---
+apiVersion: v1alpha1
+kind: LinkAliasConfig
+name: net0
+selector:
+    match: link.driver ==
+---
+apiVersion: v1alpha1
+kind: VolumeConfig
+name: STATE
+encryption:
+    provider: luks2
+    keys:
+        - slot: 0
+          nodeID: {}
+          static: {passphrase: secret}
+---
+apiVersion: v1alpha1
+kind: KubeNodeConfig
+nodeIP: {}
+labels:
+    "a b": c
+taints:
+    a: Never
+---
+apiVersion: v1alpha1
+kind: UserVolumeConfig
+name: data
+`)
+
+	warnings, err := cfg.Validate(machineconfig.Container)
+	if err == nil {
+		t.Fatal("no error")
+	}
+
+	for _, want := range []string{
+		"test.yaml:4:12: machine.token: found nothing, expected a token",
+		"test.yaml:7:12: cluster.token: found something else, expected the form abcdef.0123456789abcdef",
+		"machine.ca: expected the certificate and key of an authority",
+		"cluster.etcd.ca: expected the certificate and key of an authority",
+		"found nothing, expected the authority of Kubernetes",
+		"found nothing, expected the service account key",
+		"podSubnets[0]: found 10.96.0.0/16, which overlaps 10.96.0.0/12, expected networks apart (as KubeNetworkConfig)",
+		"test.yaml:13:1: vlanID: found nothing, expected a value: the field is required (in VLANConfig v)",
+		"test.yaml:13:1: parent: found nothing",
+		"test.yaml:17:7: addresses[0].address: found nothing",
+		`test.yaml:23:12: selector.match: found "link.driver ==", expected an expression`,
+		"test.yaml:31:11: encryption.keys[0]: found 2 sources of the key",
+		`test.yaml:39:12: labels.a b: found "a b": "c", expected a label`,
+		`test.yaml:41:8: taints.a: found "Never", expected NoSchedule`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no fault %q", want)
+		}
+	}
+
+	if t.Failed() {
+		t.Log(err)
+	}
+
+	wantWarnings := []string{
+		"UserVolumeConfig data has no effect in a container",
+		"the document KubeNodeConfig takes the place of what the v1alpha1 document says about the same",
+	}
+	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+
+	if _, err := cfg.Validate(machineconfig.Metal); err == nil || !strings.Contains(err.Error(), "machine.install: found neither disk nor diskSelector") {
+		t.Error("an installation to nowhere passes")
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+
+	before := load(t, "version: v1alpha1\nmachine:\n    type: worker\n    token: secret1\n---\napiVersion: v1alpha1\nkind: SysctlConfig\nparams:\n    a: b\n")
+	after := load(t, "version: v1alpha1\nmachine:\n    type: worker\n    token: secret2\n---\napiVersion: v1alpha1\nkind: SysctlConfig\nparams:\n    a: c\n")
+
+	diff, err := machineconfig.Diff(before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	want := "--- current\n+++ new\n@@ -6,4 +6,4 @@\n apiVersion: v1alpha1\n kind: SysctlConfig\n params:\n-    a: b\n+    a: c\n# secrets of the v1alpha1 document differ\n"
+	if d := cmp.Diff(want, diff); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+
+	if same, err := machineconfig.Diff(before, before); err != nil || same != "" {
+		t.Errorf("the same differs: %q, %v", same, err)
+	}
+}
