@@ -47,7 +47,7 @@ type node struct {
 }
 
 // newNode serves over a Unix socket until the test ends.
-func newNode(t *testing.T) *node {
+func newNode(t *testing.T, options ...func(*server.Options)) *node {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
 	book := logs.NewBook(logs.DefaultBufferSize, nil)
@@ -66,8 +66,7 @@ func newNode(t *testing.T) *node {
 		clock:       &fakeClock{},
 		controllers: &fakeControllers{},
 	}
-	var err error
-	n.server, err = server.New(server.Options{
+	given := server.Options{
 		Logger:      logger,
 		Platform:    server.Platform{Name: "container", Mode: "container"},
 		Machine:     n.machine,
@@ -83,7 +82,12 @@ func newNode(t *testing.T) *node {
 		Clock:       n.clock,
 		Controllers: n.controllers,
 		Root:        n.root,
-	})
+	}
+	for _, option := range options {
+		option(&given)
+	}
+	var err error
+	n.server, err = server.New(given)
 	if err != nil {
 		t.Fatal(err)
 	}
