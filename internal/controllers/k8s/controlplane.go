@@ -54,8 +54,8 @@ var users = map[string]int{
 	staticpod.Scheduler:         staticpod.SchedulerUser,
 }
 
-// dynamic are the files that the API server reads again while it runs.
-var dynamic = []string{
+// rotating are the files that the API server reads again while it runs.
+var rotating = []string{
 	staticpod.FileServingCert, staticpod.FileServingKey, staticpod.FileKubeletCert, staticpod.FileKubeletKey,
 	staticpod.FileFrontProxyCert, staticpod.FileFrontProxyKey,
 }
@@ -86,7 +86,7 @@ func StaticPodSecrets(root string) reconcile.Controller {
 				return k8s.SecretsStatus{}, err
 			}
 
-			version, err := out.write(root, dynamic...)
+			version, err := out.write(root, rotating...)
 			if err != nil {
 				return k8s.SecretsStatus{}, err
 			}
