@@ -4,14 +4,9 @@ import (
 	"reflect"
 )
 
-// cloner is implemented by values that share something behind unexported
-// fields.
-type cloner interface{ CloneValue() any }
-
 // DeepCopy copies a value with everything it refers to. Structs with
 // unexported fields, such as times and addresses, are values: they are copied
-// as they are. A type that shares something behind such fields implements
-// CloneValue() any.
+// as they are, and must share nothing that can change.
 func DeepCopy[T any](value T) T {
 	source := reflect.ValueOf(&value).Elem()
 	target := reflect.New(source.Type()).Elem()
@@ -24,19 +19,6 @@ func copyValue(target, source reflect.Value) {
 	switch source.Kind() {
 	case reflect.Pointer:
 		if source.IsNil() {
-			return
-		}
-
-		if c, ok := source.Interface().(cloner); ok {
-			target.Set(reflect.ValueOf(c.CloneValue()))
-
-			return
-		}
-
-		if opaque(source.Type().Elem()) {
-			// Shared: nothing can change it from outside its package.
-			target.Set(source)
-
 			return
 		}
 
@@ -195,8 +177,8 @@ func equalStruct(a, b reflect.Value) bool {
 		return method.Call([]reflect.Value{b})[0].Bool()
 	}
 
-	if a.Comparable() {
-		return a.Equal(b)
+	if a.Comparable() && a.Equal(b) {
+		return true
 	}
 
 	return reflect.DeepEqual(a.Interface(), b.Interface())

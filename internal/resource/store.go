@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -17,11 +18,12 @@ const DefaultHistory = 1024
 // Store holds resources. Its methods are safe for concurrent use and
 // linearizable. The objects that it hands out are the stored ones.
 type Store struct {
-	clock   func() time.Time
-	history int
-	epoch   uint64 // tells the bookmarks of this store from those of another
+	clock    func() time.Time
+	history  int
+	epoch    uint64    // tells the bookmarks of this store from those of another
+	verifier *verifier // nil when modifications are not looked for
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	kinds map[Kind]*collection
 }
 
@@ -31,17 +33,16 @@ type Option func(*Store)
 // WithClock sets the source of creation and update times.
 func WithClock(clock func() time.Time) Option { return func(s *Store) { s.clock = clock } }
 
-// WithHistory sets how many events of one kind are remembered.
+// WithHistory sets how many of the latest events of one kind are remembered at
+// least; up to twice as many are.
 func WithHistory(events int) Option { return func(s *Store) { s.history = events } }
 
 // NewStore returns an empty store.
 func NewStore(options ...Option) *Store {
-	s := &Store{clock: time.Now, history: DefaultHistory, kinds: map[Kind]*collection{}}
+	s := &Store{clock: time.Now, history: DefaultHistory, epoch: rand.Uint64(), kinds: map[Kind]*collection{}}
 	for _, option := range options {
 		option(s)
 	}
-
-	s.epoch = uint64(s.clock().UnixNano())
 
 	return s
 }
@@ -49,7 +50,7 @@ func NewStore(options ...Option) *Store {
 // collection is all resources of one kind and what lately happened to them.
 type collection struct {
 	objects map[string]Object
-	log     []Event       // the latest events, at most the store's history
+	log     []Event       // the latest events, at most twice the store's history
 	first   uint64        // sequence number of log[0]
 	changed chan struct{} // closed and replaced at every event
 }
@@ -86,15 +87,18 @@ func (s *Store) record(c *collection, event Event) {
 
 // Get returns one resource, or an error that wraps ErrNotFound.
 func (s *Store) Get(_ context.Context, pointer Pointer) (Object, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 
 	return s.get(pointer)
 }
 
+// get looks a resource up. Called with the lock held.
 func (s *Store) get(pointer Pointer) (Object, error) {
 	if c, ok := s.kinds[pointer.Kind()]; ok {
 		if object, ok := c.objects[pointer.ID]; ok {
+			s.verifier.check(object)
+
 			return object, nil
 		}
 	}
@@ -104,41 +108,56 @@ func (s *Store) get(pointer Pointer) (Object, error) {
 
 // List returns the resources of a kind that match, by ID.
 func (s *Store) List(_ context.Context, kind Kind, options ...ListOption) ([]Object, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	return s.choose(s.snapshot(kind), newFilter(options)), nil
+}
+
+// snapshot returns all resources of a kind in no order.
+func (s *Store) snapshot(kind Kind) []Object {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 
 	c, ok := s.kinds[kind]
 	if !ok {
-		return nil, nil
+		return nil
 	}
 
-	return c.list(newFilter(options)), nil
+	return c.all()
 }
 
-func (c *collection) list(matches filter) []Object {
+// all returns all resources in no order. Called with the store's lock held.
+func (c *collection) all() []Object {
 	objects := make([]Object, 0, len(c.objects))
-
 	for _, object := range c.objects {
-		if matches(object) {
-			objects = append(objects, object)
-		}
+		objects = append(objects, object)
 	}
 
+	return objects
+}
+
+// choose keeps the objects that match and puts them in order. It needs no
+// lock, since what is stored does not change.
+func (s *Store) choose(objects []Object, matches filter) []Object {
+	objects = slices.DeleteFunc(objects, func(object Object) bool { return !matches(object) })
 	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.Metadata().ID, b.Metadata().ID) })
+
+	for _, object := range objects {
+		s.verifier.check(object)
+	}
 
 	return objects
 }
 
 // Kinds lists the kinds that have, or had, resources.
 func (s *Store) Kinds() []Kind {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 
 	return slices.SortedFunc(maps.Keys(s.kinds), func(a, b Kind) int { return strings.Compare(a.String(), b.String()) })
 }
 
-// Create stores a new resource for an owner. The object belongs to the store
-// from then on; its version, owner, phase and times are set.
+// Create stores a new resource for an owner, or fails with ErrExists. The
+// object belongs to the store from then on; its version, owner, phase and
+// times are set.
 func (s *Store) Create(_ context.Context, object Object, owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,6 +172,7 @@ func (s *Store) Create(_ context.Context, object Object, owner string) error {
 	now := s.clock()
 	meta.Version, meta.Owner, meta.Phase, meta.Created, meta.Updated = 1, owner, Running, now, now
 	c.objects[meta.ID] = object
+	s.verifier.remember(object)
 	s.record(c, Event{Type: Created, Object: object})
 
 	return nil
@@ -161,7 +181,8 @@ func (s *Store) Create(_ context.Context, object Object, owner string) error {
 // Update replaces a resource by a changed clone of it, whose version must
 // still be the stored one. The object belongs to the store from then on. The
 // stored resource must be in one of the expected phases, Running when none is
-// given; its phase, owner and time of creation stay.
+// given; its phase, owner, finalizers and time of creation stay. The error
+// wraps ErrNotFound, ErrOwner, ErrConflict or ErrPhase.
 func (s *Store) Update(_ context.Context, object Object, owner string, expected ...Phase) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,6 +210,7 @@ func (s *Store) Update(_ context.Context, object Object, owner string, expected 
 	}
 
 	meta.Owner, meta.Phase, meta.Created = stored.Owner, stored.Phase, stored.Created
+	meta.Finalizers = slices.Clone(stored.Finalizers)
 	s.replace(old, object)
 
 	return nil
@@ -201,10 +223,12 @@ func (s *Store) replace(old, object Object) {
 
 	c := s.collection(meta.Kind())
 	c.objects[meta.ID] = object
+	s.verifier.forget(old)
+	s.verifier.remember(object)
 	s.record(c, Event{Type: Updated, Object: object, Old: old})
 }
 
-// change stores a changed copy of a resource's metadata.
+// change stores a copy of a resource whose phase or finalizers were changed.
 func (s *Store) change(pointer Pointer, change func(*Metadata) error) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,16 +238,19 @@ func (s *Store) change(pointer Pointer, change func(*Metadata) error) (Object, e
 		return nil, err
 	}
 
-	object := old.Clone()
-	if err := change(object.Metadata()); err != nil {
+	before := old.Metadata()
+
+	after := before.clone()
+	if err := change(&after); err != nil {
 		return nil, fmt.Errorf("%s: %w", pointer, err)
 	}
 
-	before, after := old.Metadata(), object.Metadata()
 	if before.Phase == after.Phase && slices.Equal(before.Finalizers, after.Finalizers) {
 		return old, nil
 	}
 
+	object := old.Clone()
+	*object.Metadata() = after
 	s.replace(old, object)
 
 	return object, nil
@@ -248,7 +275,8 @@ func (s *Store) Teardown(_ context.Context, pointer Pointer, owner string) (read
 	return len(object.Metadata().Finalizers) == 0, nil
 }
 
-// AddFinalizer adds finalizers to a resource that is running.
+// AddFinalizer adds finalizers to a resource that is running; whoever does so
+// need not own it.
 func (s *Store) AddFinalizer(_ context.Context, pointer Pointer, names ...string) error {
 	_, err := s.change(pointer, func(meta *Metadata) error {
 		if meta.Phase != Running {
@@ -278,7 +306,8 @@ func (s *Store) RemoveFinalizer(_ context.Context, pointer Pointer, names ...str
 	return err
 }
 
-// Destroy removes a resource that has no finalizers.
+// Destroy removes a resource that has no finalizers. The error wraps
+// ErrNotFound, ErrOwner or ErrFinalizers.
 func (s *Store) Destroy(_ context.Context, pointer Pointer, owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,6 +328,7 @@ func (s *Store) Destroy(_ context.Context, pointer Pointer, owner string) error 
 
 	c := s.collection(pointer.Kind())
 	delete(c.objects, pointer.ID)
+	s.verifier.forget(object)
 	s.record(c, Event{Type: Destroyed, Object: object})
 
 	return nil

@@ -137,7 +137,7 @@ func (s *Store) Watch(_ context.Context, request WatchRequest) (*Watch, error) {
 func (w *Watch) bootstrap() {
 	bookmark := w.store.bookmark(w.next - 1)
 
-	for _, object := range w.c.list(w.matches) {
+	for _, object := range w.store.choose(w.c.all(), w.matches) {
 		if w.id == "" || w.id == object.Metadata().ID {
 			w.pending = append(w.pending, Event{Type: Created, Object: object, Bookmark: bookmark})
 		}
@@ -226,8 +226,8 @@ func (w *Watch) Bookmark() Bookmark { return w.store.bookmark(w.next - 1) }
 // read takes the next event from the log, or the channel that is closed when
 // there is one.
 func (w *Watch) read() (Event, <-chan struct{}, error) {
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
+	w.store.mu.RLock()
+	defer w.store.mu.RUnlock()
 
 	switch {
 	case w.next < w.c.first:
