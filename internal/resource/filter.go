@@ -33,9 +33,13 @@ func WithID(expression *regexp.Regexp) ListOption {
 // WithLabels wants resources whose labels satisfy any of the queries.
 func WithLabels(queries ...LabelQuery) ListOption {
 	return func(object Object) bool {
-		return len(queries) == 0 || slices.ContainsFunc(queries, func(query LabelQuery) bool {
-			return query.Matches(object.Metadata().Labels)
-		})
+		for _, query := range queries {
+			if query.Matches(object.Metadata().Labels) {
+				return true
+			}
+		}
+
+		return len(queries) == 0
 	}
 }
 
@@ -44,7 +48,13 @@ type LabelQuery []LabelTerm
 
 // Matches says whether all terms hold for a set of labels.
 func (q LabelQuery) Matches(labels map[string]string) bool {
-	return !slices.ContainsFunc(q, func(term LabelTerm) bool { return !term.Matches(labels) })
+	for _, term := range q {
+		if !term.Matches(labels) {
+			return false
+		}
+	}
+
+	return true
 }
 
 // LabelOp compares a label with the values of a term.
