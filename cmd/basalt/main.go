@@ -12,12 +12,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 
+	"github.com/basalt-os/basalt/internal/gateway"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/node"
+	"github.com/basalt-os/basalt/internal/trust"
 )
 
 // program is one of the things that the binary can be.
@@ -33,10 +37,26 @@ func programs() map[string]program {
 	return map[string]program{
 		"init":     machined,
 		"machined": machined,
+		"apid":     {processors: 2, memory: 32 << 20, run: runGateway},
+		"trustd":   {processors: 2, memory: 24 << 20, run: runTrust},
 		"poweroff": {run: ask(machine.PowerOff)},
 		"shutdown": {run: ask(machine.PowerOff)},
 		"reboot":   {run: ask(machine.Restart)},
 	}
+}
+
+func runGateway(ctx context.Context, logger *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+
+	return gateway.Run(ctx, gateway.Options{Sandbox: true, Logger: logger})
+}
+
+func runTrust(ctx context.Context, logger *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+
+	return trust.Run(ctx, trust.Options{Sandbox: true, Logger: logger})
 }
 
 func ask(power machine.Power) func(context.Context, *slog.Logger) error {

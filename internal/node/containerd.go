@@ -9,7 +9,6 @@ import (
 	"text/template"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -90,19 +89,6 @@ func renderContainerd(settings containerdSettings) ([]byte, error) {
 	}
 
 	return out.Bytes(), nil
-}
-
-// mayLowerOOMScore says whether this process may make a process less likely to
-// be killed than itself: it needs CAP_SYS_RESOURCE.
-func mayLowerOOMScore() (bool, error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return false, fmt.Errorf("reading capabilities: %w", err)
-	}
-
-	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE) != 0, nil
 }
 
 // containerdService is the one containerd of the node.

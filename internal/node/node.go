@@ -8,6 +8,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ import (
 	"github.com/basalt-os/basalt/internal/events"
 	"github.com/basalt-os/basalt/internal/logs"
 	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources"
 	"github.com/basalt-os/basalt/internal/service"
 	"github.com/basalt-os/basalt/internal/service/container"
 	"github.com/basalt-os/basalt/internal/version"
@@ -32,16 +36,23 @@ const maxFiles = 1 << 20
 
 // Node is a running node.
 type Node struct {
-	logger *slog.Logger
+	logger   *slog.Logger
+	platform string
+
+	store  *resource.Store
+	table  *resources.Table
+	engine *reconcile.Engine
 
 	book       *logs.Book
 	events     *events.Ring
+	stage      *stage
 	supervisor *service.Supervisor
 	sequencer  *machine.Sequencer
 	reaper     *machine.Reaper
 	groups     *cgroup.Tree
 	containerd *containerd.Client
 	puller     container.Puller
+	member     *member
 
 	wg  sync.WaitGroup // of all goroutines that live as long as the node
 	end chan machine.Power
@@ -78,13 +89,22 @@ func run(ctx context.Context, logger *slog.Logger, book *logs.Book) (machine.Pow
 	ctx, cancel := context.WithCancel(ctx)
 
 	n := &Node{
-		logger: logger,
-		book:   book,
-		events: events.NewRing(events.DefaultCapacity, nil),
-		reaper: machine.NewReaper(logger),
-		puller: container.Puller{HostsDir: registryHostsDir},
-		end:    make(chan machine.Power, 1),
+		logger:   logger,
+		platform: cmp.Or(os.Getenv("PLATFORM"), "container"),
+		store:    resource.NewStore(),
+		book:     book,
+		events:   events.NewRing(events.DefaultCapacity, nil),
+		stage:    newStage(),
+		reaper:   machine.NewReaper(logger),
+		puller:   container.Puller{HostsDir: registryHostsDir},
+		member:   newMember(logger, etcdData),
+		end:      make(chan machine.Power, 1),
 	}
+	n.engine = reconcile.NewEngine(n.store, logger)
+	n.supervisor = service.NewSupervisor(logger, book, n)
+	n.sequencer = machine.NewSequencer(logger, n)
+	n.member.connect = n.etcdClient
+	n.member.peers = n.controlPlanePeers
 
 	defer n.wg.Wait()
 	defer cancel()
@@ -106,6 +126,8 @@ func run(ctx context.Context, logger *slog.Logger, book *logs.Book) (machine.Pow
 
 	select {
 	case power := <-n.end:
+		n.announceEnd(ctx, power)
+
 		return power, nil
 	case <-ctx.Done():
 		return machine.PowerOff, nil

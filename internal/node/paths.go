@@ -3,7 +3,9 @@ package node
 import (
 	"io/fs"
 
+	"github.com/basalt-os/basalt/internal/gateway"
 	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/trust"
 )
 
 // Where things are on a node. The names are the wire's: clients, images and
@@ -27,8 +29,6 @@ const (
 	etcdData    = "/var/lib/etcd"
 	etcdPKI     = "/system/secrets/etcd"
 	etcdUID     = 60
-	gatewayUID  = 50
-	trustUID    = 51
 	initBinary  = "/sbin/init"
 	systemSpace = "system" // containerd namespace of etcd and kubelet
 	podSpace    = "k8s.io" // containerd namespace of pods
@@ -52,8 +52,8 @@ func layout() machine.Layout {
 	dir(0o700, 0, fifoDir, "/system/secrets")
 	dir(0o755, 0, "/system/secrets/kubernetes", "/system/secrets/kubelet")
 	dir(0o700, etcdUID, etcdPKI)
-	dir(0o750, gatewayUID, gatewayStateDir)
-	dir(0o750, trustUID, trustStateDir)
+	dir(0o750, gateway.User, gatewayStateDir)
+	dir(0o750, trust.User, trustStateDir)
 	dir(0o755, 0, "/var/lib", "/var/log", "/var/log/pods", "/var/log/containers", "/var/log/audit",
 		"/var/lib/cni", "/var/mnt", "/var/cache", "/var/lib/kubelet", "/var/lib/kubelet/seccomp")
 	dir(0o700, 0, containerdRoot, "/system/state")

@@ -1,0 +1,89 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/basalt-os/basalt/internal/controllers/clock"
+	"github.com/basalt-os/basalt/internal/controllers/config"
+	"github.com/basalt-os/basalt/internal/controllers/configured"
+	"github.com/basalt-os/basalt/internal/controllers/etcd"
+	"github.com/basalt-os/basalt/internal/controllers/files"
+	"github.com/basalt-os/basalt/internal/controllers/network"
+	"github.com/basalt-os/basalt/internal/controllers/secrets"
+	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/trust"
+)
+
+// etcFiles is where the files are that appear under /etc.
+const etcFiles = "/system/etc"
+
+// podResolvConf is what pods get as their resolver configuration.
+const podResolvConf = "/system/resolved/resolv.conf"
+
+// controllers are all controllers of a container node.
+func (n *Node) controllers() []reconcile.Controller {
+	reader := &configured.Reader{}
+
+	var all []reconcile.Controller
+
+	for _, domain := range [][]reconcile.Controller{
+		{machineStatus{stage: n.stage, events: n.events}, files.EtcFiles(etcFiles, showInEtc)},
+		config.Controllers(reader),
+		clock.Controllers(),
+		network.Controllers(network.Dependencies{
+			Config: reader, Kernel: network.Netlink{}, Hostname: hostname{}, Logger: n.logger,
+			PodResolvConf: podResolvConf,
+		}),
+		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Now: time.Now}),
+		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
+	} {
+		all = append(all, domain...)
+	}
+
+	return all
+}
+
+// showInEtc makes a file of the writable folder appear under /etc. Most of
+// /etc is read-only and has an empty file for this; some folders are the
+// writable ones already.
+func showInEtc(name string) error {
+	source, target := filepath.Join(etcFiles, name), filepath.Join("/etc", name)
+
+	from, err := os.Stat(source)
+	if err != nil {
+		return err
+	}
+
+	to, err := os.Stat(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the root tree has no place for it: %w", err)
+	}
+
+	if err != nil || os.SameFile(from, to) {
+		return err
+	}
+
+	return unix.Mount(source, target, "", unix.MS_BIND, "")
+}
+
+// hostname is the name of this UTS namespace.
+type hostname struct{}
+
+// Hostname implements [network.Hostnames].
+func (hostname) Hostname() (string, error) { return os.Hostname() }
+
+// SetHostname implements [network.Hostnames].
+func (hostname) SetHostname(name string) error {
+	if err := unix.Sethostname([]byte(name)); err != nil {
+		return fmt.Errorf("setting hostname: %w", err)
+	}
+
+	return nil
+}

@@ -1,0 +1,217 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	machineapi "github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
+	"github.com/basalt-os/basalt/internal/server"
+	"github.com/basalt-os/basalt/pkg/machineconfig"
+)
+
+// leaveTimeout bounds how long a node that is reset takes to leave etcd.
+const leaveTimeout = 30 * time.Second
+
+// lifecycle is how the API moves the machine through its life.
+type lifecycle struct{ n *Node }
+
+var _ server.Machine = lifecycle{}
+
+// Reboot implements [server.Machine].
+func (l lifecycle) Reboot(ctx context.Context, mode server.RebootMode) error {
+	phases := l.n.stopPhases()
+	if mode == server.RebootForce {
+		phases = nil
+	}
+
+	return l.n.endNode(ctx, machine.Reboot, machine.Restart, phases...)
+}
+
+// Shutdown implements [server.Machine].
+func (l lifecycle) Shutdown(ctx context.Context, _ bool) error {
+	return l.n.endNode(ctx, machine.Shutdown, machine.PowerOff, l.n.stopPhases()...)
+}
+
+// Reset implements [server.Machine]. The disks of a container node are the two
+// folders that it keeps: STATE and EPHEMERAL.
+func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error {
+	wipe, err := wipedFolders(options)
+	if err != nil {
+		return err
+	}
+
+	var phases []machine.Phase
+
+	if options.Graceful {
+		phases = append(phases, machine.Phase{Name: "leave", Tolerant: true, Tasks: []machine.Task{
+			task("leaveEtcd", leaveTimeout, l.n.leaveEtcd),
+		}})
+	}
+
+	phases = append(phases, l.n.stopPhases()...)
+	phases = append(phases, machine.Phase{Name: "reset", Tasks: []machine.Task{
+		task("resetSystemDisk", 0, func(context.Context) error {
+			for _, folder := range wipe {
+				if err := machine.WipeDir(folder); err != nil {
+					return err
+				}
+			}
+
+			return nil
+		}),
+	}})
+
+	power := machine.PowerOff
+	if options.Reboot {
+		power = machine.Restart
+	}
+
+	return l.n.endNode(ctx, machine.Reset, power, phases...)
+}
+
+// wipedFolders translates partitions into the folders of a container node.
+func wipedFolders(options server.ResetOptions) ([]string, error) {
+	if len(options.UserDisksToWipe) > 0 {
+		return nil, fmt.Errorf("wiping user disks: %w: a container has no disks", server.ErrUnsupported)
+	}
+
+	folders := map[string]string{"STATE": "/system/state", "EPHEMERAL": "/var"}
+	if options.WipeSystemDisk {
+		return []string{folders["STATE"], folders["EPHEMERAL"]}, nil
+	}
+
+	var wipe []string
+
+	for _, partition := range options.Partitions {
+		folder, ok := folders[partition.Label]
+		if !ok {
+			return nil, fmt.Errorf("wiping partition %q: %w: a container has STATE and EPHEMERAL only",
+				partition.Label, server.ErrUnsupported)
+		}
+
+		wipe = append(wipe, folder)
+	}
+
+	return wipe, nil
+}
+
+// leaveEtcd removes this node's member from its cluster.
+func (n *Node) leaveEtcd(ctx context.Context) error {
+	if _, err := n.supervisor.Status("etcd"); err != nil {
+		return nil //nolint:nilerr // a worker has no member
+	}
+
+	client, err := n.etcdClient(ctx, localEtcd)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+
+	status, err := client.Status(ctx, localEtcd)
+	if err != nil {
+		return fmt.Errorf("asking etcd for its member ID: %w", err)
+	}
+
+	if _, err := client.MemberRemove(ctx, status.Header.MemberId); err != nil {
+		return fmt.Errorf("leaving etcd: %w", err)
+	}
+
+	return nil
+}
+
+// Bootstrap implements [server.Machine].
+func (l lifecycle) Bootstrap(ctx context.Context, options server.BootstrapOptions) error {
+	cfg, err := l.n.activeConfig(ctx)
+	if err != nil {
+		return err
+	}
+
+	if cfg == nil || !cfg.Machine().IsControlPlane() {
+		return fmt.Errorf("%w: this is not a control plane node", server.ErrPrecondition)
+	}
+
+	err = l.n.member.bootstrap(bootstrap{snapshot: options.Snapshot, skipHashCheck: options.SkipHashCheck})
+	if errors.Is(err, errHasData) || errors.Is(err, errIsBootstrap) {
+		return fmt.Errorf("%w: %w", server.ErrExists, err)
+	}
+
+	return err
+}
+
+// configuration is how the API reads and changes the machine configuration.
+type configuration struct{ n *Node }
+
+var _ server.Config = configuration{}
+
+// Running implements [server.Config].
+func (c configuration) Running(ctx context.Context) ([]byte, error) {
+	cfg, err := c.n.activeConfig(ctx)
+	if err != nil || cfg == nil {
+		return nil, err
+	}
+
+	return cfg.Bytes(), nil
+}
+
+// Validate implements [server.Config].
+func (c configuration) Validate(_ context.Context, next []byte) ([]string, error) {
+	cfg, err := machineconfig.Load(next, machineconfig.Options{})
+	if err != nil {
+		return nil, err
+	}
+
+	return cfg.Validate(machineconfig.Container)
+}
+
+// NeedsReboot implements [server.Config]. Everything follows the configuration
+// at run time, except which services the node has.
+func (c configuration) NeedsReboot(_ context.Context, running, next []byte) ([]string, error) {
+	before, err := machineconfig.Load(running, machineconfig.Options{})
+	if err != nil {
+		return nil, err
+	}
+
+	after, err := machineconfig.Load(next, machineconfig.Options{})
+	if err != nil {
+		return nil, err
+	}
+
+	if from, to := before.Machine().Type, after.Machine().Type; from != to {
+		return []string{fmt.Sprintf("The machine type changes from %v to %v.", from, to)}, nil
+	}
+
+	return nil, nil
+}
+
+// Store implements [server.Config].
+func (c configuration) Store(ctx context.Context, next []byte) error {
+	return c.n.storeConfig(ctx, next)
+}
+
+// Activate implements [server.Config].
+func (c configuration) Activate(ctx context.Context, next []byte) error {
+	return c.n.activate(ctx, next)
+}
+
+// inMaintenance says whether the node waits for its configuration.
+func (n *Node) inMaintenance() bool {
+	current, _ := n.stage.get()
+
+	return current == runtime.MachineStageMaintenance
+}
+
+// announceEnd tells followers of events how the machine ends.
+func (n *Node) announceEnd(ctx context.Context, power machine.Power) {
+	command := int64(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	if power == machine.Restart {
+		command = unix.LINUX_REBOOT_CMD_RESTART
+	}
+
+	n.events.Publish(ctx, &machineapi.RestartEvent{Cmd: command})
+}
