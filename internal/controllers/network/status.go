@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -18,6 +19,7 @@ func Status() reconcile.Controller {
 			reconcile.In[network.RouteStatus](),
 			reconcile.In[network.ProbeStatus](),
 			reconcile.In[network.HostnameStatus]().WithID(network.HostnameID),
+			reconcile.In[files.EtcFileSpec](),
 			reconcile.In[files.EtcFileStatus](),
 		},
 		func(ctx context.Context, rt *reconcile.Runtime, _ network.Status) (network.Status, error) {
@@ -41,15 +43,9 @@ func Status() reconcile.Controller {
 				return network.Status{}, err
 			}
 
-			ready := true
-
-			for _, id := range []string{"hosts", "resolv.conf"} {
-				file, err := derive.Find[files.EtcFileStatus](ctx, rt, id)
-				if err != nil {
-					return network.Status{}, err
-				}
-
-				ready = ready && file != nil
+			ready, err := rendered(ctx, rt)
+			if err != nil {
+				return network.Status{}, err
 			}
 
 			return network.Status{
@@ -82,4 +78,30 @@ func connected(routes []*resource.Resource[network.RouteStatus], probes []*resou
 	}
 
 	return false
+}
+
+// rendered reports whether every file that is specified is on disk, those that
+// programs need to use the network among them.
+func rendered(ctx context.Context, rt *reconcile.Runtime) (bool, error) {
+	specs, err := resource.List[files.EtcFileSpec](ctx, rt)
+	if err != nil {
+		return false, err
+	}
+
+	missing := map[string]bool{"hosts": true, "resolv.conf": true}
+
+	for _, s := range specs {
+		delete(missing, s.Meta.ID)
+
+		status, err := derive.Find[files.EtcFileStatus](ctx, rt, s.Meta.ID)
+		if err != nil {
+			return false, err
+		}
+
+		if status == nil || status.Spec.SpecVersion != strconv.FormatUint(s.Meta.Version, 10) {
+			return false, nil
+		}
+	}
+
+	return len(missing) == 0, nil
 }

@@ -1,0 +1,34 @@
+package cluster
+
+import (
+	"log/slog"
+
+	"github.com/basalt-os/basalt/internal/controllers/configured"
+	"github.com/basalt-os/basalt/internal/reconcile"
+)
+
+// Dependencies are what the controllers of this package need.
+type Dependencies struct {
+	Config *configured.Reader
+	Logger *slog.Logger
+	// Version is what discovery services are told about this program.
+	Version string
+	// IdentityPath is the file that keeps the node's identity over restarts.
+	IdentityPath string
+	// OperatingSystem is what the node tells others that it runs.
+	OperatingSystem string
+}
+
+// Controllers are all controllers of this package.
+func Controllers(d Dependencies) []reconcile.Controller {
+	return []reconcile.Controller{
+		Identity(d.IdentityPath),
+		Info(d.Config),
+		Config(d.Config),
+		LocalAffiliate(d.Config, d.OperatingSystem),
+		DiscoveryService(d.Version, d.Logger),
+		Affiliates(),
+		Members(),
+		Endpoints(),
+	}
+}

@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/discovery"
+	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources/cluster"
+)
+
+// finder runs a client for each discovery service.
+type finder struct {
+	version string
+	logger  *slog.Logger
+
+	mu       sync.Mutex
+	services cluster.Config
+	node     string
+	clients  []*discovery.Client
+	changed  chan struct{}
+}
+
+// DiscoveryService finds the other nodes by discovery services. Version is what
+// the services are told about this program.
+func DiscoveryService(version string, logger *slog.Logger) reconcile.Controller {
+	f := &finder{version: version, logger: logger, changed: make(chan struct{}, 1)}
+
+	controller := derive.AllIn("cluster.DiscoveryServiceController", cluster.RawNamespaceName,
+		[]reconcile.Input{
+			derive.In[cluster.Config](cluster.ConfigID),
+			derive.In[cluster.Identity](cluster.LocalIdentityID),
+			reconcile.InIn[cluster.Affiliate](cluster.RawNamespaceName),
+		},
+		func(ctx context.Context, rt *reconcile.Runtime) (map[string]cluster.Affiliate, error) {
+			config, err := derive.Need[cluster.Config](ctx, rt, cluster.ConfigID)
+			if err != nil {
+				return nil, err
+			}
+
+			identity, err := derive.Need[cluster.Identity](ctx, rt, cluster.LocalIdentityID)
+			if err != nil {
+				return nil, err
+			}
+
+			if err := f.follow(config.Spec, identity.Spec.NodeID); err != nil {
+				return nil, err
+			}
+
+			local, err := resource.ListIn[cluster.Affiliate](ctx, rt, cluster.RawNamespaceName)
+			if err != nil {
+				return nil, err
+			}
+
+			for _, r := range local {
+				if r.Meta.ID == rawLocal+identity.Spec.NodeID {
+					f.tell(r.Spec)
+				}
+			}
+
+			return f.others(), nil
+		})
+
+	return derive.Watched(controller, f.run)
+}
+
+// follow makes the clients of the configured services, if those changed.
+func (f *finder) follow(services cluster.Config, node string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	if f.node == node && resource.Equal(f.services, services) {
+		return nil
+	}
+
+	var clients []*discovery.Client
+
+	if services.DiscoveryEnabled {
+		for _, s := range services.ServiceEndpoints {
+			client, err := discovery.NewClient(discovery.ClientOptions{
+				Endpoint: s.Endpoint, Insecure: s.Insecure, ClusterID: services.ServiceClusterID,
+				Key: services.ServiceEncryptionKey, AffiliateID: node, Version: f.version, Logger: f.logger,
+			})
+			if err != nil {
+				return fmt.Errorf("preparing discovery service %s: %w", s.Endpoint, err)
+			}
+
+			clients = append(clients, client)
+		}
+	}
+
+	f.services, f.node, f.clients = services, node, clients
+
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+
+	return nil
+}
+
+// tell says what the services are to know about this node.
+func (f *finder) tell(local cluster.Affiliate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	for _, c := range f.clients {
+		c.SetLocal(local)
+	}
+}
+
+// others are the nodes that the services know. Those that several know are the
+// same.
+func (f *finder) others() map[string]cluster.Affiliate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
+	out := map[string]cluster.Affiliate{}
+
+	for _, c := range f.clients {
+		for _, a := range c.Affiliates() {
+			if a.NodeID != f.node {
+				out[rawService+a.NodeID] = a
+			}
+		}
+	}
+
+	return out
+}
+
+// run keeps the clients of the time going until ctx ends.
+func (f *finder) run(ctx context.Context, notify func()) error {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		clients := f.clients
+		f.mu.Unlock()
+
+		running, stop := context.WithCancel(ctx)
+
+		var wg sync.WaitGroup
+
+		for _, c := range clients {
+			wg.Go(func() {
+				if err := c.Run(running, notify); err != nil {
+					f.logger.Warn("discovery ended", "error", err)
+				}
+			})
+		}
+
+		select {
+		case <-ctx.Done():
+		case <-f.changed:
+		}
+
+		stop()
+		wg.Wait()
+	}
+
+	return nil
+}
