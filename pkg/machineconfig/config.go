@@ -26,6 +26,7 @@ const apiVersion = "v1alpha1"
 // Config is a machine configuration.
 type Config struct {
 	file string
+	raw  []byte // as it was loaded
 	docs []Document
 	// effective are pointers to documents: those with a kind, then those that
 	// the document without a kind was translated to.
@@ -73,7 +74,7 @@ func Load(data []byte, opts Options) (*Config, error) {
 
 	errs = append(errs, duplicates(docs)...)
 
-	cfg := &Config{file: opts.File, docs: docs, v1: new(document.V1Alpha1)}
+	cfg := &Config{file: opts.File, raw: slices.Clone(data), docs: docs, v1: new(document.V1Alpha1)}
 
 	for _, doc := range docs {
 		if doc.Kind != "" {
@@ -225,12 +226,15 @@ func locate(doc Document, faults Errors) Errors {
 // Documents are the documents as they were written, in their order.
 func (c *Config) Documents() []Document { return slices.Clone(c.docs) }
 
-// Bytes is the configuration as YAML. Documents that were not patched are as
-// they were written.
-func (c *Config) Bytes() []byte {
+// Bytes is the configuration as YAML: as it was loaded, byte by byte, and after
+// a patch with the documents that it left alone as they were.
+func (c *Config) Bytes() []byte { return slices.Clone(c.raw) }
+
+// stream is documents as a stream.
+func stream(docs []Document) []byte {
 	var buf bytes.Buffer
 
-	for i, doc := range c.docs {
+	for i, doc := range docs {
 		if i > 0 {
 			buf.WriteString("---\n")
 		}

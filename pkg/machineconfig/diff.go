@@ -42,12 +42,12 @@ func Diff(before, after *Config) (string, error) {
 			continue
 		}
 
-		was, err := (&Config{docs: before.docs[i : i+1]}).Redacted()
+		was, err := redact(before.docs[i])
 		if err != nil {
 			return "", err
 		}
 
-		is, err := (&Config{docs: []Document{doc}}).Redacted()
+		is, err := redact(doc)
 		if err != nil {
 			return "", err
 		}

@@ -122,9 +122,7 @@ func (c *Config) Patch(patches ...Patch) (*Config, error) {
 			return nil, err
 		}
 
-		patched := Config{docs: docs}
-
-		if cfg, err = Load(patched.Bytes(), Options{File: "patched configuration"}); err != nil {
+		if cfg, err = Load(stream(docs), Options{File: "patched configuration"}); err != nil {
 			return nil, err
 		}
 

@@ -12,10 +12,12 @@ const Hidden = "******"
 
 // Redacted is the configuration as YAML with all secrets replaced by [Hidden].
 // It is for people to read; it cannot be loaded.
-func (c *Config) Redacted() ([]byte, error) {
-	redacted := Config{docs: make([]Document, 0, len(c.docs))}
+func (c *Config) Redacted() ([]byte, error) { return redact(c.docs...) }
 
-	for _, doc := range c.docs {
+func redact(docs ...Document) ([]byte, error) {
+	redacted := make([]Document, 0, len(docs))
+
+	for _, doc := range docs {
 		root, found := typed.Redact(doc.root, reflect.TypeOf(doc.Value), Hidden)
 		if found {
 			text, err := typed.Text(root)
@@ -26,8 +28,8 @@ func (c *Config) Redacted() ([]byte, error) {
 			doc.text = text
 		}
 
-		redacted.docs = append(redacted.docs, doc)
+		redacted = append(redacted, doc)
 	}
 
-	return redacted.Bytes(), nil
+	return stream(redacted), nil
 }

@@ -139,10 +139,7 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-func TestValidateFaults(t *testing.T) {
-	t.Parallel()
-
-	cfg := load(t, `version: v1alpha1
+const faultyText = `version: v1alpha1
 machine:
     type: controlplane
     token: ""
@@ -187,7 +184,12 @@ taints:
 apiVersion: v1alpha1
 kind: UserVolumeConfig
 name: data
-`)
+`
+
+func TestValidateFaults(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, faultyText)
 
 	warnings, err := cfg.Validate(machineconfig.Container)
 	if err == nil {

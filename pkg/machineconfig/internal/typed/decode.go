@@ -78,7 +78,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, f field) {
 
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
-		d.fault(n, path, "found %s, expected a mapping", describe(n, false))
+		d.fault(n, path, "found %s, expected a mapping", describe(n, hasSecrets(v.Type())))
 
 		return
 	}
@@ -203,7 +203,7 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string, f field) {
 			expected = err.Error()
 		}
 
-		d.fault(n, path, "found %s, %s", describe(n, secret && f.secret != "query"), expected)
+		d.fault(n, path, "found %s, %s", describe(n, secret), expected)
 
 		return
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Encode is the tree of the struct that from points to.
-func Encode(from any) *yaml.Node { return encode(reflect.ValueOf(from).Elem(), field{}) }
+func Encode(from any) *yaml.Node { return encode(reflect.ValueOf(from).Elem()) }
 
 // Text is a tree as YAML text, in the form that the wire's tools write.
 func Text(root *yaml.Node) ([]byte, error) {
@@ -75,7 +75,7 @@ func scalarNode(tag, value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
 }
 
-func encode(v reflect.Value, f field) *yaml.Node {
+func encode(v reflect.Value) *yaml.Node {
 	t := v.Type()
 
 	switch {
@@ -84,7 +84,7 @@ func encode(v reflect.Value, f field) *yaml.Node {
 			return scalarNode("!!null", "null")
 		}
 
-		return encode(v.Elem(), f)
+		return encode(v.Elem())
 	case t.Implements(textMarshaler) && t.Kind() != reflect.Interface:
 		text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
 		if err != nil {
@@ -99,15 +99,15 @@ func encode(v reflect.Value, f field) *yaml.Node {
 	case t.Kind() == reflect.Struct:
 		return encodeStruct(v)
 	case t.Kind() == reflect.Map:
-		return encodeMap(v, f)
+		return encodeMap(v)
 	case t.Kind() == reflect.Slice:
 		if t.Name() == "Arg" && v.Len() == 1 {
-			return encode(v.Index(0), f)
+			return encode(v.Index(0))
 		}
 
 		n := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 		for i := range v.Len() {
-			n.Content = append(n.Content, encode(v.Index(i), f))
+			n.Content = append(n.Content, encode(v.Index(i)))
 		}
 
 		if v.Len() == 0 {
@@ -120,7 +120,7 @@ func encode(v reflect.Value, f field) *yaml.Node {
 			return scalarNode("!!null", "null")
 		}
 
-		return encode(v.Elem(), f)
+		return encode(v.Elem())
 	default:
 		return encodeScalar(v)
 	}
@@ -136,7 +136,7 @@ func encodeStruct(v reflect.Value) *yaml.Node {
 			continue
 		}
 
-		n.Content = append(n.Content, String(f.name), encode(value, f))
+		n.Content = append(n.Content, String(f.name), encode(value))
 	}
 
 	return n
@@ -152,7 +152,7 @@ func isEmpty(v reflect.Value) bool {
 	}
 }
 
-func encodeMap(v reflect.Value, f field) *yaml.Node {
+func encodeMap(v reflect.Value) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 
 	byName := make(map[string]reflect.Value, v.Len())
@@ -161,7 +161,7 @@ func encodeMap(v reflect.Value, f field) *yaml.Node {
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		n.Content = append(n.Content, String(name), encode(byName[name], f))
+		n.Content = append(n.Content, String(name), encode(byName[name]))
 	}
 
 	return n

@@ -15,7 +15,7 @@ import (
 // those with many manifests some hundred.
 const (
 	MaxBytes = 8 << 20
-	maxNodes = 1 << 20 // of one document, aliases expanded
+	maxNodes = 1 << 17 // of one document, aliases expanded
 	maxDepth = 200
 )
 

@@ -153,6 +153,12 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
+// hasSecrets reports whether a struct type has a field that is a secret: what
+// stands in its place may be one too.
+func hasSecrets(t reflect.Type) bool {
+	return slices.ContainsFunc(fieldsOf(t), func(f field) bool { return f.secret != "" })
+}
+
 // list splits a tag's value; no value is no list.
 func list(value string) []string {
 	if value == "" {
