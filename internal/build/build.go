@@ -184,11 +184,11 @@ func commit(ctx context.Context, root string) string {
 
 // Debian packages that programs are taken from, with those of their libraries.
 var (
-	nftPackages = []string{ //nolint:gochecknoglobals // a constant list
+	nftPackages = []string{
 		"nftables", "libnftables1", "libnftnl11", "libmnl0", "libjansson4", "libgmp10", "libedit2", "libtinfo6",
 		"libbsd0", "libmd0", "libxtables12", "libc6",
 	}
-	mountPackages = []string{"mount", "libmount1", "libblkid1", "libselinux1", "libpcre2-8-0", "libc6"} //nolint:gochecknoglobals // a constant list
+	mountPackages = []string{"mount", "libmount1", "libblkid1", "libselinux1", "libpcre2-8-0", "libc6"}
 )
 
 func (b *builder) run(ctx context.Context) (*Result, error) {

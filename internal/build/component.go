@@ -239,7 +239,7 @@ func checksum(sumFile string, mod module.Version) (string, error) {
 	return "", fmt.Errorf("reading the checksum of %s: %s does not have it", mod, sumFile)
 }
 
-var pauseVersion = regexp.MustCompile(`(?m)^#define VERSION "([0-9.]+)"$`) //nolint:gochecknoglobals // compiled once
+var pauseVersion = regexp.MustCompile(`(?m)^#define VERSION "([0-9.]+)"$`)
 
 // cOrigin takes the version of our own C program from its source.
 func (c component) cOrigin(root string) (origin, error) {

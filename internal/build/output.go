@@ -154,7 +154,7 @@ func writeProgram(name string, p program) error {
 	if err != nil {
 		return err
 	}
-	defer file.Cleanup() //nolint:errcheck // does nothing after the rename
+	defer file.Cleanup()
 
 	source, err := os.Open(p.path)
 	if err != nil {

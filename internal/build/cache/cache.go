@@ -92,7 +92,7 @@ func (c *Cache) Get(ctx context.Context, name, key string, build func(ctx contex
 		return "", fmt.Errorf("removing what an interrupted build left: %w", err)
 	}
 
-	defer os.RemoveAll(partial) //nolint:errcheck // removed on the next try
+	defer os.RemoveAll(partial)
 
 	if err := os.Mkdir(partial, 0o755); err != nil {
 		return "", fmt.Errorf("writing to the build cache: %w", err)

@@ -161,7 +161,7 @@ func (a Apt) Unpack(ctx context.Context, p Package, dir string) error {
 	if err != nil {
 		return fmt.Errorf("downloading the Debian package %s: %w", p.Name, err)
 	}
-	defer os.RemoveAll(download) //nolint:errcheck // a folder of ours in the caller's folder
+	defer os.RemoveAll(download)
 
 	if _, err := a.run(ctx, download, "apt-get", append(a.options(), "-q", "download", p.Name+"="+p.Version)...); err != nil {
 		return fmt.Errorf("downloading the Debian package %s: %w", p.Name, err)

@@ -160,7 +160,7 @@ func (w *writer) store(d digest.Digest, size int64, write func(io.Writer) error)
 	if err != nil {
 		return err
 	}
-	defer file.Cleanup() //nolint:errcheck // does nothing after the rename
+	defer file.Cleanup()
 
 	if err := write(file.File); err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 )
 
 // Epoch is the modification time of everything in a tree.
-var Epoch = time.Unix(0, 0).UTC() //nolint:gochecknoglobals // a constant that the language cannot spell
+var Epoch = time.Unix(0, 0).UTC()
 
 // Entry is one file, folder or symbolic link.
 type Entry struct {
@@ -95,7 +95,7 @@ func (t *Tree) add(name string, entry Entry) *Tree {
 	case t.err != nil, name == "":
 	case entry.Mode&(fs.ModeSetuid|fs.ModeSetgid) != 0:
 		t.err = fmt.Errorf("adding /%s: the file is setuid or setgid", name)
-	case exists && !(old.Mode.IsDir() && entry.Mode.IsDir()) && !same(old, entry):
+	case exists && (!old.Mode.IsDir() || !entry.Mode.IsDir()) && !same(old, entry):
 		t.err = fmt.Errorf("adding /%s: another file is there already", name)
 	default:
 		t.entries[name] = entry
