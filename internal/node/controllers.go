@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,18 +12,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/controllers/clock"
+	"github.com/basalt-os/basalt/internal/controllers/cluster"
 	"github.com/basalt-os/basalt/internal/controllers/config"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
+	"github.com/basalt-os/basalt/internal/controllers/cri"
 	"github.com/basalt-os/basalt/internal/controllers/etcd"
 	"github.com/basalt-os/basalt/internal/controllers/files"
+	"github.com/basalt-os/basalt/internal/controllers/k8s"
+	"github.com/basalt-os/basalt/internal/controllers/k8s/kubelet"
+	"github.com/basalt-os/basalt/internal/controllers/k8s/staticpod"
 	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/trust"
+	"github.com/basalt-os/basalt/internal/version"
 )
 
 // etcFiles is where the files are that appear under /etc.
 const etcFiles = "/system/etc"
+
+// nodeIdentity is the file that keeps the node's identity over restarts.
+const nodeIdentity = "/system/state/node-identity.yaml"
+
+// downloadTimeout bounds the download of one manifest.
+const downloadTimeout = 30 * time.Second
 
 // podResolvConf is what pods get as their resolver configuration.
 const podResolvConf = "/system/resolved/resolv.conf"
@@ -43,6 +56,17 @@ func (n *Node) controllers() []reconcile.Controller {
 		}),
 		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
+		cri.Controllers(reader),
+		cluster.Controllers(cluster.Dependencies{
+			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,
+			OperatingSystem: fmt.Sprintf("%s (%s)", version.Name, version.Tag),
+		}),
+		k8s.Controllers(k8s.Dependencies{
+			Config:      reader,
+			Host:        kubelet.Host{Container: true, CgroupV1: !n.groups.Unified()},
+			SecretsRoot: staticpod.SecretsRoot, ConfigRoot: staticpod.ConfigRoot,
+			HTTP: &http.Client{Timeout: downloadTimeout}, Now: time.Now, Logger: n.logger,
+		}),
 	} {
 		all = append(all, domain...)
 	}

@@ -66,7 +66,7 @@ func (n *Node) prepareEtcd(ctx context.Context) (service.Runner, error) {
 		return nil, err
 	}
 
-	cluster, err := n.member.join(ctx, spec.Spec)
+	entry, err := n.member.join(ctx, spec.Spec)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (n *Node) prepareEtcd(ctx context.Context) (service.Runner, error) {
 		FIFODir:   fifoDir,
 		Options: []oci.SpecOpts{
 			oci.WithEnv(n.environment()),
-			oci.WithProcessArgs(etcdArgs(spec.Spec, cluster)...),
+			oci.WithProcessArgs(etcdArgs(spec.Spec, entry)...),
 			oci.WithUIDGID(etcdUID, etcdUID),
 			oci.WithCapabilities(nil),
 			oci.WithNoNewPrivileges,
@@ -102,15 +102,15 @@ func (n *Node) prepareEtcd(ctx context.Context) (service.Runner, error) {
 	return promoting{Runner: runner, member: n.member}, nil
 }
 
-// cluster is how a member enters its cluster. It matters only until the member
+// entry is how a member enters its cluster. It matters only until the member
 // has data.
-type cluster struct {
+type entry struct {
 	initial string // name=url,name=url
 	state   string // new or existing
 }
 
 // etcdArgs are the command line of a member.
-func etcdArgs(spec etcd.Spec, cluster cluster) []string {
+func etcdArgs(spec etcd.Spec, entry entry) []string {
 	file := func(name string) string { return filepath.Join(etcdPKI, name) }
 
 	arguments := map[string][]string{
@@ -132,8 +132,8 @@ func etcdArgs(spec etcd.Spec, cluster cluster) []string {
 		"listen-peer-urls":               {urls(spec.ListenPeerAddresses, etcdPeerPort)},
 		"advertise-client-urls":          {urls(spec.AdvertisedAddresses, etcdClientPort)},
 		"initial-advertise-peer-urls":    {urls(spec.AdvertisedAddresses, etcdPeerPort)},
-		"initial-cluster":                {cluster.initial},
-		"initial-cluster-state":          {cluster.state},
+		"initial-cluster":                {entry.initial},
+		"initial-cluster-state":          {entry.state},
 		"feature-gates":                  {"InitialCorruptCheck=true"},
 		"watch-progress-notify-interval": {"5s"},
 	}

@@ -10,9 +10,7 @@ import (
 
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/oci"
-	"github.com/google/renameio/v2"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"sigs.k8s.io/yaml"
 
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
@@ -20,11 +18,7 @@ import (
 	"github.com/basalt-os/basalt/internal/service/container"
 )
 
-const (
-	kubeletConfig             = "/etc/kubernetes/kubelet.yaml"
-	kubeletCredentialProvider = "/etc/kubernetes/kubelet-credential-provider-config.yaml"
-	kubeletHealth             = "http://127.0.0.1:10248/healthz"
-)
+const kubeletHealth = "http://127.0.0.1:10248/healthz"
 
 // kubeletService is the kubelet.
 func (n *Node) kubeletService() service.Definition {
@@ -44,10 +38,6 @@ func (n *Node) kubeletService() service.Definition {
 func (n *Node) prepareKubelet(ctx context.Context) (service.Runner, error) {
 	spec, err := resource.Get[k8s.KubeletSpec](ctx, n.store, k8s.KubeletID)
 	if err != nil {
-		return nil, err
-	}
-
-	if err := writeKubeletFiles(spec.Spec); err != nil {
 		return nil, err
 	}
 
@@ -89,30 +79,6 @@ func (n *Node) prepareKubelet(ctx context.Context) (service.Runner, error) {
 			n.oomScore(-450),
 		},
 	}, nil
-}
-
-// writeKubeletFiles writes what the kubelet reads at its start and what
-// follows from its spec.
-func writeKubeletFiles(spec k8s.KubeletSpec) error {
-	for path, value := range map[string]map[string]any{
-		kubeletConfig:             spec.Config,
-		kubeletCredentialProvider: spec.CredentialProviderConfig,
-	} {
-		if len(value) == 0 {
-			continue
-		}
-
-		text, err := yaml.Marshal(value)
-		if err != nil {
-			return fmt.Errorf("encoding %s: %w", path, err)
-		}
-
-		if err := renameio.WriteFile(path, text, 0o600); err != nil {
-			return fmt.Errorf("writing kubelet configuration: %w", err)
-		}
-	}
-
-	return nil
 }
 
 // kubeletMounts are what the kubelet sees of the node. Where it mounts

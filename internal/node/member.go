@@ -101,28 +101,28 @@ func (m *member) hasData() (bool, error) {
 // join returns once it is known how the member starts: at once when it has
 // data, else when it was told to be the first, or when a running cluster has
 // accepted it.
-func (m *member) join(ctx context.Context, spec etcd.Spec) (cluster, error) {
+func (m *member) join(ctx context.Context, spec etcd.Spec) (entry, error) {
 	own := spec.Name + "=" + urls(spec.AdvertisedAddresses, etcdPeerPort)
 
 	for {
 		has, err := m.hasData()
 		if err != nil {
-			return cluster{}, err
+			return entry{}, err
 		}
 
 		if has {
-			return cluster{initial: own, state: "existing"}, nil
+			return entry{initial: own, state: "existing"}, nil
 		}
 
 		select {
 		case <-m.arrived:
-			return cluster{initial: own, state: "new"}, m.begin(spec, own)
+			return entry{initial: own, state: "new"}, m.begin(spec, own)
 		default:
 		}
 
 		initial, err := m.tryJoin(ctx, spec)
 		if err == nil {
-			return cluster{initial: initial, state: "existing"}, nil
+			return entry{initial: initial, state: "existing"}, nil
 		}
 
 		m.logger.Debug("joining etcd cluster", "error", err)
@@ -131,7 +131,7 @@ func (m *member) join(ctx context.Context, spec etcd.Spec) (cluster, error) {
 		case <-time.After(joinPeriod):
 		case <-m.arrived:
 		case <-ctx.Done():
-			return cluster{}, ctx.Err()
+			return entry{}, ctx.Err()
 		}
 	}
 }

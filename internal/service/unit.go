@@ -196,7 +196,7 @@ func (u *unit) supervise(ctx context.Context) {
 // errStale ends a run whose inputs have changed.
 var errStale = errors.New("the service is out of date")
 
-// run waits for what the service needs, prepares it and runs it once.
+// run waits for what the service needs and runs one instance of it.
 func (u *unit) run(ctx context.Context) error {
 	if err := u.wait(ctx); err != nil {
 		return err
@@ -204,17 +204,14 @@ func (u *unit) run(ctx context.Context) error {
 
 	u.enter(Preparing, "Preparing service")
 
-	runner, err := u.definition.Prepare(ctx)
-	if err != nil {
-		return fmt.Errorf("preparing service: %w", err)
-	}
-
 	runCtx, cancel := context.WithCancelCause(ctx)
 
 	var watches []func()
 
 	watch := func(f func()) { watches = append(watches, spawn(f)) }
 
+	// The watch begins before the preparation, which may take long and would
+	// otherwise miss what changes meanwhile.
 	if u.definition.Stale != nil {
 		watch(func() {
 			if u.definition.Stale(runCtx) == nil {
@@ -223,20 +220,7 @@ func (u *unit) run(ctx context.Context) error {
 		})
 	}
 
-	err = runner.Run(runCtx, u.supervisor.logs.Open(u.definition.ID), func(started Started) {
-		u.change(func(status *Status) {
-			status.State = Running
-			status.PID = started.PID
-			status.Health = Health{Unknown: u.definition.Check != nil, Healthy: u.definition.Check == nil}
-		}, started.Message)
-
-		u.supervisor.logger.Info("service runs", "service", u.definition.ID, "message", started.Message)
-
-		if u.definition.Check != nil {
-			watch(func() { u.check(runCtx) })
-		}
-	})
-
+	err := u.instance(runCtx, watch)
 	stale := errors.Is(context.Cause(runCtx), errStale)
 
 	cancel(nil)
@@ -250,6 +234,29 @@ func (u *unit) run(ctx context.Context) error {
 	}
 
 	return err
+}
+
+// instance prepares the service and runs it. What it starts by watch ends with
+// ctx.
+func (u *unit) instance(ctx context.Context, watch func(func())) error {
+	runner, err := u.definition.Prepare(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing service: %w", err)
+	}
+
+	return runner.Run(ctx, u.supervisor.logs.Open(u.definition.ID), func(started Started) {
+		u.change(func(status *Status) {
+			status.State = Running
+			status.PID = started.PID
+			status.Health = Health{Unknown: u.definition.Check != nil, Healthy: u.definition.Check == nil}
+		}, started.Message)
+
+		u.supervisor.logger.Info("service runs", "service", u.definition.ID, "message", started.Message)
+
+		if u.definition.Check != nil {
+			watch(func() { u.check(ctx) })
+		}
+	})
 }
 
 // spawn runs f in a goroutine and returns a function that waits for its end.
