@@ -1,0 +1,692 @@
+package discovery_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	wire "github.com/basalt-os/basalt/api/discovery"
+	plain "github.com/basalt-os/basalt/api/discovery/affiliate"
+	"github.com/basalt-os/basalt/internal/discovery"
+	"github.com/basalt-os/basalt/internal/resources/cluster"
+	"github.com/basalt-os/basalt/internal/resources/machinetype"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	key      = bytes.Repeat([]byte{7}, discovery.KeySize)
+	compared = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmpopts.EquateEmpty()}
+)
+
+// clock is moved by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.now = c.now.Add(d)
+}
+
+// service is a running discovery service that can be stopped and started.
+type service struct {
+	*discovery.Server
+	t       *testing.T
+	clock   *clock
+	address string
+	stop    func()
+}
+
+func newService(t *testing.T, change func(*discovery.ServerOptions)) *service {
+	t.Helper()
+
+	s := &service{t: t, clock: &clock{now: time.Now()}, address: "127.0.8.1:0"}
+	s.start(change)
+	t.Cleanup(func() { s.stop() })
+
+	return s
+}
+
+func (s *service) start(change func(*discovery.ServerOptions)) {
+	s.t.Helper()
+
+	options := discovery.ServerOptions{Now: s.clock.Now, Logger: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(&options)
+	}
+
+	s.Server = discovery.NewServer(options)
+	server := grpc.NewServer(s.Limits()...)
+	s.Register(server)
+
+	listener, err := net.Listen("tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+
+	s.address = listener.Addr().String()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	served, ran := make(chan error, 1), make(chan error, 1)
+
+	go func() { served <- server.Serve(listener) }()
+	go func() { ran <- s.Run(ctx) }()
+
+	s.stop = func() {
+		cancel()
+		server.Stop()
+
+		for _, done := range []chan error{served, ran} {
+			// The server may be stopped before it got to serve.
+			if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+				s.t.Error(err)
+			}
+		}
+
+		s.stop = func() {}
+	}
+}
+
+func (s *service) client() wire.ClusterClient {
+	s.t.Helper()
+
+	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+
+	s.t.Cleanup(func() { _ = conn.Close() })
+
+	return wire.NewClusterClient(conn)
+}
+
+func timeout(t *testing.T) context.Context {
+	t.Helper()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	t.Cleanup(cancel)
+
+	return ctx
+}
+
+func update(id string, data string, ttl time.Duration, endpoints ...string) *wire.AffiliateUpdateRequest {
+	req := &wire.AffiliateUpdateRequest{ClusterId: "c", AffiliateId: id, Ttl: durationpb.New(ttl)}
+	if data != "" {
+		req.AffiliateData = []byte(data)
+	}
+
+	for _, endpoint := range endpoints {
+		req.AffiliateEndpoints = append(req.AffiliateEndpoints, []byte(endpoint))
+	}
+
+	return req
+}
+
+// text is a readable form of affiliates.
+func text(list []*wire.Affiliate) []string {
+	var out []string
+	for _, a := range list {
+		out = append(out, fmt.Sprintf("%s=%s%s", a.GetId(), a.GetData(), a.GetEndpoints()))
+	}
+
+	return out
+}
+
+func TestServer(t *testing.T) {
+	s := newService(t, nil)
+	client := s.client()
+	ctx := timeout(t)
+
+	hello, err := client.Hello(ctx, &wire.HelloRequest{ClusterId: "c", ClientVersion: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var from netip.Addr
+	if err := from.UnmarshalBinary(hello.GetClientIp()); err != nil || !from.IsLoopback() {
+		t.Errorf("address of the client: %v, %v", from, err)
+	}
+
+	stream, err := client.Watch(ctx, &wire.WatchRequest{ClusterId: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	next := func(want string) {
+		t.Helper()
+
+		response, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if got := fmt.Sprint(text(response.GetAffiliates()), response.GetDeleted()); got != want {
+			t.Errorf("watch: got %s, want %s", got, want)
+		}
+	}
+	write := func(req *wire.AffiliateUpdateRequest) {
+		t.Helper()
+
+		if _, err := client.AffiliateUpdate(ctx, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(want ...string) {
+		t.Helper()
+
+		response, err := client.List(ctx, &wire.ListRequest{ClusterId: "c"})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if diff := cmp.Diff(want, text(response.GetAffiliates())); diff != "" {
+			t.Error(diff)
+		}
+	}
+
+	next("[] false")
+	write(update("a", "one", 10*time.Minute, "e1"))
+	next("[a=one[e1]] false")
+	write(update("b", "two", time.Minute))
+	next("[b=two[]] false")
+	write(update("a", "", 2*time.Minute, "e1", "e2")) // endpoints are merged
+	next("[a=one[e1 e2]] false")
+	write(update("a", "one", 10*time.Minute)) // nothing new: nothing is said
+	write(update("a", "three", 10*time.Minute))
+	next("[a=three[e1 e2]] false")
+	list("a=three[e1 e2]", "b=two[]")
+
+	// What is not renewed goes: b, and then the endpoints of a, and then a.
+	s.clock.pass(time.Minute)
+	s.Collect()
+	next("[b=[]] true")
+	s.clock.pass(time.Minute)
+	s.Collect()
+	next("[a=three[]] false")
+	list("a=three[]")
+	s.clock.pass(8 * time.Minute)
+	s.Collect()
+	next("[a=[]] true")
+	list()
+
+	write(update("d", "x", time.Minute))
+	next("[d=x[]] false")
+
+	if _, err := client.AffiliateDelete(ctx, &wire.AffiliateDeleteRequest{ClusterId: "c", AffiliateId: "d"}); err != nil {
+		t.Fatal(err)
+	}
+
+	next("[d=[]] true")
+
+	want := discovery.Stats{Clusters: 1, Watchers: 1, Hellos: 1}
+	if diff := cmp.Diff(want, s.Stats()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	s := newService(t, nil)
+	ctx := timeout(t)
+	big := string(make([]byte, 300))
+
+	for name, req := range map[string]*wire.AffiliateUpdateRequest{
+		"no cluster":      {AffiliateId: "a", Ttl: durationpb.New(time.Minute)},
+		"cluster too big": {ClusterId: big, AffiliateId: "a", Ttl: durationpb.New(time.Minute)},
+		"no affiliate":    update("", "x", time.Minute),
+		"id too big":      update(big, "x", time.Minute),
+		"data too big":    update("a", string(make([]byte, 2049)), time.Minute),
+		"no TTL":          {ClusterId: "c", AffiliateId: "a"},
+		"negative TTL":    update("a", "x", -time.Minute),
+		"TTL too long":    update("a", "x", 31*time.Minute),
+		"endpoint big":    update("a", "x", time.Minute, string(make([]byte, 33))),
+		"endpoint empty":  update("a", "x", time.Minute, ""),
+	} {
+		if _, err := s.AffiliateUpdate(ctx, req); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	var endpoints []string
+	for i := range 65 {
+		endpoints = append(endpoints, fmt.Sprint(i))
+	}
+
+	if _, err := s.AffiliateUpdate(ctx, update("a", "x", time.Minute, endpoints...)); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("65 endpoints: %v", err)
+	}
+
+	for i := range 1024 {
+		if _, err := s.AffiliateUpdate(ctx, update(fmt.Sprint(i), "x", time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if _, err := s.AffiliateUpdate(ctx, update("one more", "x", time.Minute)); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("1025 affiliates: %v", err)
+	}
+
+	// One address cannot call as often as it likes.
+	client := s.client()
+	for range 200 {
+		if _, err := client.List(ctx, &wire.ListRequest{ClusterId: "x"}); status.Code(err) == codes.ResourceExhausted {
+			return
+		}
+	}
+
+	t.Error("200 calls in a row were answered")
+}
+
+func TestSlowWatcherIsEnded(t *testing.T) {
+	s := newService(t, nil)
+	ctx := timeout(t)
+
+	// A stream whose reader never takes anything.
+	blocked := make(chan struct{})
+	ended := make(chan error, 1)
+
+	go func() {
+		ended <- s.Watch(&wire.WatchRequest{ClusterId: "c"}, &stuckStream{ctx: ctx, blocked: blocked})
+	}()
+
+	for s.Stats().Watchers == 0 {
+		if ctx.Err() != nil {
+			t.Fatal("the watch did not start")
+		}
+	}
+
+	for i := range 40 {
+		if _, err := s.AffiliateUpdate(ctx, update(fmt.Sprint(i), "x", time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if got := s.Stats().Watchers; got != 0 {
+		t.Errorf("%d watchers", got)
+	}
+
+	close(blocked)
+
+	if err := <-ended; status.Code(err) != codes.Aborted {
+		t.Errorf("got %v", err)
+	}
+}
+
+type stuckStream struct {
+	grpc.ServerStreamingServer[wire.WatchResponse]
+	ctx     context.Context
+	blocked chan struct{}
+}
+
+func (s *stuckStream) Context() context.Context { return s.ctx }
+
+func (s *stuckStream) Send(*wire.WatchResponse) error {
+	<-s.blocked
+
+	return nil
+}
+
+func TestSnapshot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.json")
+	options := func(o *discovery.ServerOptions) { o.Snapshot = path }
+	s := newService(t, options)
+	ctx := timeout(t)
+
+	for _, req := range []*wire.AffiliateUpdateRequest{
+		update("a", "\x00one", 10*time.Minute, "\xff"), update("b", "two", time.Minute),
+	} {
+		if _, err := s.AffiliateUpdate(ctx, req); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	s.stop() // writes the last snapshot
+	s.clock.pass(time.Minute)
+	s.start(options)
+
+	response, err := s.List(ctx, &wire.ListRequest{ClusterId: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if diff := cmp.Diff([]string{"a=\x00one[\xff]"}, text(response.GetAffiliates())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// member is a client that runs.
+type member struct {
+	*discovery.Client
+	t       *testing.T
+	changed chan struct{}
+	stop    func()
+}
+
+func (s *service) member(id string, change func(*discovery.ClientOptions)) *member {
+	s.t.Helper()
+
+	options := discovery.ClientOptions{
+		Endpoint: s.address, Insecure: true, ClusterID: "c", Key: key, AffiliateID: id, Version: "test",
+		MinBackoff: time.Millisecond, MaxBackoff: 10 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+	}
+	if change != nil {
+		change(&options)
+	}
+
+	client, err := discovery.NewClient(options)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+
+	m := &member{Client: client, t: s.t, changed: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+
+	go func() {
+		done <- client.Run(ctx, func() {
+			select {
+			case m.changed <- struct{}{}:
+			default:
+			}
+		})
+	}()
+
+	m.stop = sync.OnceFunc(func() {
+		cancel()
+
+		if err := <-done; err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.t.Cleanup(m.stop)
+
+	return m
+}
+
+// sees waits until exactly these nodes are known.
+func (m *member) sees(want ...cluster.Affiliate) {
+	m.t.Helper()
+
+	ctx := timeout(m.t)
+
+	for {
+		diff := cmp.Diff(want, m.Affiliates(), compared)
+		if diff == "" {
+			return
+		}
+
+		select {
+		case <-m.changed:
+		case <-ctx.Done():
+			m.t.Fatalf("never saw (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func node(name string) cluster.Affiliate {
+	return cluster.Affiliate{
+		NodeID: name, Hostname: name, Nodename: name + ".example.org", OperatingSystem: "Basalt (v1)",
+		MachineType:  machinetype.ControlPlane,
+		Addresses:    []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")},
+		ControlPlane: &cluster.ControlPlane{APIServerPort: 6443},
+		KubeSpan: cluster.KubeSpanAffiliateSpec{
+			PublicKey: "key of " + name, Address: netip.MustParseAddr("fd00:1::1"),
+			AdditionalAddresses: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/24")},
+			Endpoints:           []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:51820"), netip.MustParseAddrPort("[fd00::1]:51820")},
+		},
+	}
+}
+
+// sorted puts endpoints in the order in which the service returns them.
+func sorted(t *testing.T, a cluster.Affiliate) cluster.Affiliate {
+	t.Helper()
+
+	sealer, err := discovery.NewSealer(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	sealed := func(e netip.AddrPort) []byte {
+		data, err := sealer.SealEndpoint(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return data
+	}
+
+	slices.SortFunc(a.KubeSpan.Endpoints, func(x, y netip.AddrPort) int { return bytes.Compare(sealed(x), sealed(y)) })
+
+	return a
+}
+
+func TestMembersSeeEachOther(t *testing.T) {
+	s := newService(t, nil)
+	a, b := s.member("a", nil), s.member("b", nil)
+	nodeA, nodeB := sorted(t, node("a")), sorted(t, node("b"))
+	nodeB.KubeSpan, nodeB.ControlPlane, nodeB.MachineType = cluster.KubeSpanAffiliateSpec{}, nil, machinetype.Worker
+
+	a.SetLocal(nodeA)
+	b.SetLocal(nodeB)
+	a.sees(nodeB)
+	b.sees(nodeA)
+
+	nodeB.Hostname = "renamed"
+	b.SetLocal(nodeB)
+	a.sees(nodeB)
+
+	if !a.PublicAddress().IsLoopback() {
+		t.Errorf("public address %s", a.PublicAddress())
+	}
+
+	// Somebody with another secret is neither read nor believed.
+	stranger := s.member("stranger", func(o *discovery.ClientOptions) { o.Key = bytes.Repeat([]byte{8}, discovery.KeySize) })
+	stranger.SetLocal(node("stranger"))
+
+	// The service forgets everything: all is told again.
+	s.stop()
+	a.sees(nodeB)
+	s.start(nil)
+	a.sees(nodeB)
+	b.sees(nodeA)
+
+	for s.Stats().Affiliates < 3 {
+		if _, err := s.List(timeout(t), &wire.ListRequest{ClusterId: "c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if got := stranger.Affiliates(); len(got) != 0 {
+		t.Errorf("a stranger sees %v", got)
+	}
+
+	a.sees(nodeB)
+
+	// One leaves for good.
+	b.stop()
+
+	if err := b.Delete(timeout(t)); err != nil {
+		t.Fatal(err)
+	}
+
+	a.sees()
+}
+
+func TestRedirect(t *testing.T) {
+	s := newService(t, nil)
+	front := newService(t, func(o *discovery.ServerOptions) { o.Redirect = s.address })
+	a, b := s.member("a", nil), front.member("b", nil)
+
+	a.SetLocal(sorted(t, node("a")))
+	b.sees(sorted(t, node("a")))
+
+	if got := front.Stats().Watchers; got != 0 {
+		t.Errorf("%d watchers at the service that redirects", got)
+	}
+}
+
+func TestNotesAreRenewed(t *testing.T) {
+	s := newService(t, nil)
+	a := s.member("a", func(o *discovery.ClientOptions) { o.TTL = 50 * time.Millisecond })
+	b := s.member("b", nil)
+	nodeA := sorted(t, node("a"))
+	a.SetLocal(nodeA)
+	b.sees(nodeA)
+
+	// The service's clock goes on. The note comes back, because it is renewed.
+	ctx := timeout(t)
+
+	for range 3 {
+		s.clock.pass(time.Second)
+		s.Collect()
+
+		for s.Stats().Affiliates == 0 {
+			if ctx.Err() != nil {
+				t.Fatal("the note was not renewed")
+			}
+		}
+
+		b.sees(nodeA)
+	}
+}
+
+func TestEndpointCipher(t *testing.T) {
+	sealer, err := discovery.NewSealer(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for text, size := range map[string]int{"10.0.0.1:51820": 16, "[2001:db8::ffff]:65535": 32, "0.0.0.0:0": 16} {
+		endpoint := netip.MustParseAddrPort(text)
+
+		first, err := sealer.SealEndpoint(endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		second, err := sealer.SealEndpoint(endpoint)
+		if err != nil || !bytes.Equal(first, second) || len(first) != size {
+			t.Errorf("%s: %x, then %x, %v", text, first, second, err)
+		}
+
+		if got, err := sealer.OpenEndpoint(first); err != nil || got != endpoint {
+			t.Errorf("%s came back as %s, %v", text, got, err)
+		}
+	}
+
+	if _, err := discovery.NewSealer(key[:16]); err == nil {
+		t.Error("a short secret was accepted")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	sealer, err := discovery.NewSealer(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+
+	endpoint, err := sealer.SealEndpoint(netip.MustParseAddrPort("10.0.0.1:51820"))
+	if err != nil {
+		f.Fatal(err)
+	}
+
+	message, err := proto.Marshal(&plain.Affiliate{
+		NodeId: "a", Addresses: [][]byte{{10, 0, 0, 1}},
+		Kubespan: &plain.KubeSpan{Address: []byte{10, 0, 0, 1}, AdditionalAddresses: []*plain.IPPrefix{{Ip: []byte{1, 2, 3, 4}, Bits: 24}}},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+
+	f.Add(endpoint, message)
+	f.Fuzz(func(t *testing.T, endpoint, message []byte) {
+		if got, err := sealer.OpenEndpoint(endpoint); err == nil && !got.IsValid() {
+			t.Errorf("an invalid endpoint %v came out", got)
+		}
+
+		if _, err := sealer.Open(message); err == nil {
+			t.Error("what was never encrypted was decrypted")
+		}
+
+		var decoded plain.Affiliate
+		if proto.Unmarshal(message, &decoded) != nil {
+			return
+		}
+
+		affiliate, err := discovery.FromPlain(&decoded)
+		if err != nil {
+			return
+		}
+
+		sealed, err := sealer.Seal(affiliate)
+		if err != nil {
+			t.Fatalf("what was decoded cannot be encoded: %v", err)
+		}
+
+		again, err := sealer.Open(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		back, err := discovery.FromPlain(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if affiliate.KubeSpan.PublicKey == "" {
+			// Without a key there is no KubeSpan to speak of.
+			affiliate.KubeSpan = cluster.KubeSpanAffiliateSpec{}
+		}
+
+		if diff := cmp.Diff(affiliate, back, compared); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func FuzzSnapshot(f *testing.F) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+	f.Add([]byte(`{"version":1,"clusters":{"c":{"a":{"data":"eA==","expires":"2026-01-01T00:10:00Z","endpoints":[{"data":"eQ==","expires":"2026-01-01T00:10:00Z"}]}}}}`))
+	f.Add([]byte(`{"version":1,"clusters":{"":{"a":{}}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		written, err := discovery.Snapshot(data, now)
+		if err != nil {
+			return
+		}
+
+		if _, err := discovery.Snapshot(written, now); err != nil {
+			t.Errorf("what was read cannot be read again: %v\n%s", err, written)
+		}
+	})
+}

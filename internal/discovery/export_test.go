@@ -1,0 +1,43 @@
+package discovery
+
+import (
+	"net/netip"
+	"time"
+
+	plain "github.com/basalt-os/basalt/api/discovery/affiliate"
+	"github.com/basalt-os/basalt/internal/resources/cluster"
+)
+
+// Sealer gives tests the ciphers.
+type Sealer struct{ s *sealer }
+
+func NewSealer(key []byte) (Sealer, error) {
+	s, err := newSealer(key)
+
+	return Sealer{s}, err
+}
+
+func (s Sealer) SealEndpoint(e netip.AddrPort) ([]byte, error)    { return s.s.sealEndpoint(e) }
+func (s Sealer) OpenEndpoint(data []byte) (netip.AddrPort, error) { return s.s.openEndpoint(data) }
+func (s Sealer) Open(data []byte) (*plain.Affiliate, error)       { return s.s.open(data) }
+
+func (s Sealer) Seal(a cluster.Affiliate) ([]byte, error) {
+	message, err := toPlain(a)
+	if err != nil {
+		return nil, err
+	}
+
+	return s.s.seal(message)
+}
+
+func FromPlain(message *plain.Affiliate) (cluster.Affiliate, error) { return fromPlain(message) }
+
+// Snapshot parses a snapshot and returns it written again.
+func Snapshot(data []byte, now time.Time) ([]byte, error) {
+	r, err := parseSnapshot(data, now)
+	if err != nil {
+		return nil, err
+	}
+
+	return r.snapshot()
+}
