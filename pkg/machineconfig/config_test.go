@@ -191,3 +191,82 @@ image: example.org/other:v1
 		t.Errorf("there are %d kubelet documents", n)
 	}
 }
+
+func TestLoadSyntax(t *testing.T) {
+	t.Parallel()
+
+	for name, tt := range map[string]struct{ text, want string }{
+		"nothing":       {"", "test.yaml: found no document, expected a machine configuration"},
+		"comments":      {"# nothing\n---\n# here\n", "test.yaml: found no document, expected a machine configuration"},
+		"broken":        {"version: v1alpha1\n---\nkind: [LinkConfig\nname: a\n", "test.yaml:4:5: expected YAML: "},
+		"no mapping":    {"- a\n", "test.yaml:1:1: found something else than a mapping"},
+		"no kind":       {"apiVersion: v1alpha1\n", "test.yaml:1:1: kind: found nothing"},
+		"no version":    {"kind: LinkConfig\nname: a\n", "test.yaml:1:1: apiVersion: found nothing, expected v1alpha1"},
+		"bad merge key": {"version: v1alpha1\nmachine:\n    <<: 5\n", `test.yaml:3:5: found "5" under <<, expected a mapping`},
+		"key":           {"version: v1alpha1\n[a]: b\n", "test.yaml:2:1: found a list as a key, expected a string"},
+		"on the marker": {"--- {kind: LinkConfig, apiVersion: v1alpha1, nam: a}\n", "test.yaml:1:46: nam: unknown field, expected name?"},
+	} {
+		_, err := machineconfig.Load([]byte(tt.text), machineconfig.Options{File: "test.yaml"})
+		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s: error is %v, want %s…", name, err, tt.want)
+		}
+	}
+}
+
+func TestMergeKeys(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, `version: v1alpha1
+machine:
+    env: &one {a: "1", b: "2"}
+    sysfs: &two {b: "3", c: "4"}
+    sysctls:
+        <<: [*one, *two]
+        a: "5"
+`)
+
+	want := map[string]string{"a": "5", "b": "2", "c": "4"}
+	if diff := cmp.Diff(want, cfg.Machine().Sysctls); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, "apiVersion: v1alpha1\nkind: LinkConfig\nname: a\n---\napiVersion: v1alpha1\nkind: LinkConfig\nname: b\nmtu: 5\n")
+
+	if b := machineconfig.Named[document.LinkConfig](cfg, "b"); b == nil || b.MTU != 5 {
+		t.Errorf("found %+v", b)
+	}
+
+	if c := machineconfig.Named[document.LinkConfig](cfg, "c"); c != nil {
+		t.Errorf("found %+v", c)
+	}
+
+	if cfg.Complete() || !load(t, legacyText).Complete() {
+		t.Error("complete is wrong")
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+
+	if mirror, err := machineconfig.ParseRegistryMirror("docker.io=http://10.5.0.1:5000"); err != nil || mirror.Host != "docker.io" {
+		t.Errorf("mirror is %+v, error %v", mirror, err)
+	}
+
+	for _, text := range []string{"docker.io", "=http://a", "docker.io=a"} {
+		if _, err := machineconfig.ParseRegistryMirror(text); err == nil {
+			t.Errorf("mirror %q is accepted", text)
+		}
+	}
+
+	if mode, err := machineconfig.ParseMode("container"); err != nil || mode != machineconfig.Container {
+		t.Errorf("mode is %q, error %v", mode, err)
+	}
+
+	if _, err := machineconfig.ParseMode("vm"); err == nil {
+		t.Error("an unknown mode is accepted")
+	}
+}

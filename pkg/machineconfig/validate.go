@@ -65,6 +65,7 @@ func (c *Config) Validate(mode Mode) (warnings []string, err error) {
 		if v1, ok := doc.Value.(*document.V1Alpha1); ok {
 			errs = append(errs, locate(doc, c.checkMember(v1, mode))...)
 			errs = append(errs, locate(doc, c.checkTranslated())...)
+			errs = append(errs, locate(doc, c.conflicts(doc))...)
 			warnings = append(warnings, c.overridden(v1)...)
 		}
 	}
@@ -229,31 +230,4 @@ func (c *Config) checkMember(v1 *document.V1Alpha1, mode Mode) Errors {
 	fault(len(cluster.ServiceAccount.Key) > 0, "cluster", nothing, "the service account key: a document KubeServiceAccountConfig, or cluster.serviceAccount")
 
 	return errs
-}
-
-// overridden are warnings about older parts in whose place a document stands.
-func (c *Config) overridden(v1 *document.V1Alpha1) []string {
-	var written []any
-
-	for _, doc := range c.docs {
-		if doc.Kind != "" {
-			written = append(written, doc.Value)
-		}
-	}
-
-	var warnings []string
-
-	all, _ := translate(v1, nil)
-	for _, doc := range all {
-		same := func(other any) bool {
-			return document.KindOf(other) == document.KindOf(doc) && document.NameOf(other) == document.NameOf(doc)
-		}
-
-		if slices.ContainsFunc(written, same) {
-			title := Document{Kind: document.KindOf(doc), Name: document.NameOf(doc)}.title()
-			warnings = append(warnings, "the document "+title+" takes the place of what the v1alpha1 document says about the same")
-		}
-	}
-
-	return warnings
 }

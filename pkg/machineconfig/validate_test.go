@@ -139,6 +139,37 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
+func TestRedactedQuery(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, "apiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://manager.example/?jointoken=secret&grpc_tunnel=yes\n")
+
+	text, err := cfg.Redacted()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if strings.Contains(string(text), "secret") || !strings.Contains(string(text), "https://manager.example/?jointoken=") {
+		t.Errorf("redacted to %s", text)
+	}
+}
+
+func TestConflicts(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, legacyText+"---\napiVersion: v1alpha1\nkind: KubeletConfig\nimage: i\n---\napiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\n")
+
+	_, err := cfg.Validate(machineconfig.Metal)
+	for _, want := range []string{
+		"test.yaml:7:9: machine.kubelet: found it beside the document KubeletConfig, expected one of them",
+		"test.yaml:11:19: machine.network.hostname: found it beside the document HostnameConfig, expected one of them",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no fault %q in %v", want, err)
+		}
+	}
+}
+
 const faultyText = `version: v1alpha1
 machine:
     type: controlplane

@@ -4,7 +4,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"net"
 	"net/netip"
 	"strings"
@@ -317,5 +320,61 @@ func TestKeyErrorsKeepSecrets(t *testing.T) {
 	_, err := secrets.ParseKey([]byte("-----BEGIN EC PRIVATE KEY-----\n" + body + "\n-----END EC PRIVATE KEY-----\n"))
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("unexpected error %v", err)
+	}
+}
+
+func TestFingerprint(t *testing.T) {
+	t.Parallel()
+
+	ca, err := secrets.NewCA(secrets.CAOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	again, err := secrets.ParseCertificate(secrets.EncodeCertificate(ca.Certificate()))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	other, err := secrets.NewCA(secrets.CAOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	fingerprint := secrets.Fingerprint(ca.Certificate())
+	if raw, err := base64.StdEncoding.DecodeString(fingerprint); err != nil || len(raw) != sha256.Size {
+		t.Errorf("fingerprint %q is not base64 of a SHA-256", fingerprint)
+	}
+
+	if secrets.Fingerprint(again) != fingerprint || secrets.Fingerprint(other.Certificate()) == fingerprint {
+		t.Error("fingerprints do not tell keys apart")
+	}
+}
+
+func TestPublicKey(t *testing.T) {
+	t.Parallel()
+
+	key, err := secrets.NewKey(secrets.ECDSAP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	text, err := secrets.EncodePublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "PUBLIC KEY" {
+		t.Fatalf("got %s", text)
+	}
+
+	public, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if !key.(*ecdsa.PrivateKey).PublicKey.Equal(public) {
+		t.Error("it is another key")
 	}
 }

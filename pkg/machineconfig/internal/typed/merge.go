@@ -210,9 +210,6 @@ func clean(n *yaml.Node) *yaml.Node {
 	return &clone
 }
 
-// Deletes reports whether a patch deletes the whole document.
-func Deletes(root *yaml.Node) bool { return deletes(root) }
-
 // Plain is a patch in a form that [Decode] can check: deleted entries are null,
 // and elements of lists that select others have no mark. Marks that are not
 // understood are faults.

@@ -290,3 +290,14 @@ func Locate(n *yaml.Node, path string) *yaml.Node {
 
 	return n
 }
+
+// Has reports whether there is something at a path.
+func Has(n *yaml.Node, path string) bool {
+	for key := range strings.SplitSeq(path, ".") {
+		if n = Child(n, key); n == nil {
+			return false
+		}
+	}
+
+	return n.ShortTag() != "!!null"
+}
