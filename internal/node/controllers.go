@@ -47,7 +47,7 @@ func (n *Node) controllers() []reconcile.Controller {
 	var all []reconcile.Controller
 
 	for _, domain := range [][]reconcile.Controller{
-		{machineStatus{stage: n.stage, events: n.events}, files.EtcFiles(etcFiles, showInEtc)},
+		{machineStatus{stage: n.stage, events: n.events}, gatewayConfig(reader), files.EtcFiles(etcFiles, showInEtc)},
 		config.Controllers(reader),
 		clock.Controllers(),
 		network.Controllers(network.Dependencies{

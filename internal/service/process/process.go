@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -65,7 +64,7 @@ type Runner struct {
 
 // Run implements [service.Runner].
 func (r *Runner) Run(ctx context.Context, log io.Writer, started func(service.Started)) error {
-	name := filepath.Base(r.Process.Path)
+	name := r.Process.Args[0]
 
 	output, input, err := os.Pipe()
 	if err != nil {
