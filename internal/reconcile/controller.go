@@ -98,6 +98,20 @@ func (i Input) DestroyReady() Input {
 	return i
 }
 
+// String returns "namespace/type", or "namespace/type/id" for one resource.
+func (i Input) String() string {
+	if i.ID == "" {
+		return i.kind().String()
+	}
+
+	return i.kind().String() + "/" + i.ID
+}
+
+// covers says whether a resource belongs to the input.
+func (i Input) covers(pointer resource.Pointer) bool {
+	return i.kind() == pointer.Kind() && (i.ID == "" || i.ID == pointer.ID)
+}
+
 // kind is the resources among which the input is.
 func (i Input) kind() resource.Kind { return resource.Kind{Namespace: i.Namespace, Type: i.Type} }
 
@@ -105,7 +119,7 @@ func (i Input) kind() resource.Kind { return resource.Kind{Namespace: i.Namespac
 func (i Input) wakes(event resource.Event) bool {
 	meta := event.Object.Metadata()
 
-	if i.ID != "" && i.ID != meta.ID {
+	if !i.covers(meta.Pointer()) {
 		return false
 	}
 

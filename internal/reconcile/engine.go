@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/basalt-os/basalt/internal/resource"
@@ -31,6 +31,7 @@ const engineOwner = "reconcile.Engine"
 type Engine struct {
 	store  *resource.Store
 	logger *slog.Logger
+	jitter func(limit time.Duration) time.Duration
 
 	mu          sync.Mutex
 	controllers []*entry
@@ -42,7 +43,8 @@ type entry struct {
 	controller Controller
 	inputs     []Input
 	outputs    []Output
-	wake       chan struct{} // holds at most one token
+	wake       chan struct{}         // holds at most one token
+	outside    atomic.Pointer[error] // why a Source watches nothing at the moment
 }
 
 func (e *entry) notify() {
@@ -52,9 +54,23 @@ func (e *entry) notify() {
 	}
 }
 
+// Option changes how an engine works.
+type Option func(*Engine)
+
+// WithJitter sets by how much a pause after a failure is shortened. The
+// function returns a random duration that is not negative and below the limit.
+func WithJitter(jitter func(limit time.Duration) time.Duration) Option {
+	return func(e *Engine) { e.jitter = jitter }
+}
+
 // NewEngine returns an engine without controllers.
-func NewEngine(store *resource.Store, logger *slog.Logger) *Engine {
-	return &Engine{store: store, logger: logger}
+func NewEngine(store *resource.Store, logger *slog.Logger, options ...Option) *Engine {
+	e := &Engine{store: store, logger: logger, jitter: rand.N[time.Duration]}
+	for _, option := range options {
+		option(e)
+	}
+
+	return e
 }
 
 // Register adds a controller. It fails when the name is taken, or when a type
@@ -129,7 +145,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// interested tells for each kind which controllers read or write it.
+// interested tells for each kind which controllers read it.
 func (e *Engine) interested() map[resource.Kind][]*entry {
 	interested := map[resource.Kind][]*entry{}
 
@@ -168,7 +184,7 @@ func (e *Engine) dispatch(ctx context.Context, kind resource.Kind, watch *resour
 		}
 
 		for _, entry := range entries {
-			if slices.ContainsFunc(entry.inputs, func(i Input) bool { return i.kind() == kind && i.wakes(event) }) {
+			if slices.ContainsFunc(entry.inputs, func(i Input) bool { return i.wakes(event) }) {
 				entry.notify()
 			}
 		}
@@ -187,17 +203,29 @@ func (e *Engine) watchSource(ctx context.Context, entry *entry, source Source) {
 			return
 		}
 
+		if err == nil {
+			err = errors.New("it ended early")
+		}
+
 		if time.Since(begin) > lastPause {
 			failures = 0
 		}
 
 		failures++
-		e.logger.Warn("watching the outside ended", "controller", entry.controller.Name(), "error", err)
+		e.logger.Warn("watching the outside", "controller", entry.controller.Name(), "error", err, "attempt", failures)
+
+		// The controller runs now, to show the error, and when there is a watch
+		// again, to see what it missed.
+		entry.outside.Store(&err)
+		entry.notify()
 
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause(failures)):
+		case <-time.After(e.pause(failures)):
 		}
+
+		entry.outside.Store(nil)
+		entry.notify()
 	}
 }
 
@@ -221,26 +249,37 @@ func (e *Engine) control(ctx context.Context, entry *entry) {
 
 		after := rt.requeue
 		if status.record(err) {
-			after = pause(status.Failures)
+			after = e.pause(status.Failures)
 			logger.Warn("reconciling", "error", err, "attempt", status.Failures)
 		}
 
+		if outside := entry.outside.Load(); outside != nil && err == nil {
+			status.State, status.Error = StateFailing, firstLine(fmt.Errorf("watching the outside: %w", *outside))
+		}
+
 		e.report(ctx, name, status)
+		e.await(ctx, entry, rt, after)
 
-		var timer <-chan time.Time
-		if after > 0 {
-			timer = time.After(after)
+		if ctx.Err() != nil {
+			return
 		}
+	}
+}
 
-		stop := awaitBlocked(ctx, entry, rt.blocked)
+// await waits for a reason to run a controller again.
+func (e *Engine) await(ctx context.Context, entry *entry, rt *Runtime, after time.Duration) {
+	var timer <-chan time.Time
+	if after > 0 {
+		timer = time.After(after)
+	}
 
-		select {
-		case <-ctx.Done():
-		case <-entry.wake:
-		case <-timer:
-		}
+	stop := awaitBlocked(ctx, entry, rt.blocked)
+	defer stop()
 
-		stop()
+	select {
+	case <-ctx.Done():
+	case <-entry.wake:
+	case <-timer:
 	}
 }
 
@@ -277,57 +316,14 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// pause is how long to wait after so many failures in a row.
-func pause(failures uint64) time.Duration {
+// pause is how long to wait after so many failures in a row, at least one.
+func (e *Engine) pause(failures uint64) time.Duration {
 	d := lastPause
 	if shift := failures - 1; shift < 8 {
 		d = min(firstPause<<shift, lastPause)
 	}
 
-	return d - time.Duration(rand.Int64N(int64(d/2)))
-}
-
-func newStatus(entry *entry) *Status {
-	status := &Status{State: StateStarting}
-
-	for _, input := range entry.inputs {
-		text := input.kind().String()
-		if input.ID != "" {
-			text += "/" + input.ID
-		}
-
-		status.Inputs = append(status.Inputs, text)
-	}
-
-	for _, output := range entry.outputs {
-		status.Outputs = append(status.Outputs, output.Type)
-	}
-
-	return status
-}
-
-// record takes in the result of a run and says whether it was a failure.
-func (s *Status) record(err error) (failed bool) {
-	s.WaitingFor, s.Reason, s.Error = "", "", ""
-
-	var wait *waiting
-
-	switch {
-	case err == nil:
-		s.State, s.Failures = StateIdle, 0
-	case errors.As(err, &wait):
-		s.State, s.Failures = StateWaiting, 0
-		s.WaitingFor, s.Reason = wait.pointer.String(), wait.reason
-	default:
-		s.State = StateFailing
-		s.Failures++
-		// The stack of a panic is for the log.
-		s.Error, _, _ = strings.Cut(err.Error(), "\n")
-
-		return true
-	}
-
-	return false
+	return d - e.jitter(d/2)
 }
 
 // report writes a controller's status if it changed.
@@ -335,7 +331,13 @@ func (e *Engine) report(ctx context.Context, name string, status *Status) {
 	rt := &Runtime{store: e.store, name: engineOwner, outputs: []Output{Out[Status]()}}
 
 	err := Modify(ctx, rt, name, func(r *resource.Resource[Status]) error {
+		since := r.Spec.Since
+		if r.Spec.State != status.State {
+			since = time.Now()
+		}
+
 		r.Spec = resource.DeepCopy(*status)
+		r.Spec.Since = since
 
 		return nil
 	})

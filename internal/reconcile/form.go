@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/basalt-os/basalt/internal/resource"
 )
@@ -22,7 +24,8 @@ type Transform[I, O resource.Spec] struct {
 	Extra []Input
 	// ID names the output; nil keeps the ID of the input.
 	ID func(input *resource.Resource[I]) string
-	// Map fills the output. It may return ErrSkip or WaitingFor.
+	// Map fills the output, for each input that is not tearing down. It is a
+	// pure function of what it reads, and may return ErrSkip or WaitingFor.
 	Map func(ctx context.Context, r resource.Reader, input *resource.Resource[I], output *O) error
 }
 
@@ -59,63 +62,82 @@ func (t *Transform[I, O]) Reconcile(ctx context.Context, rt *Runtime) error {
 
 	var (
 		errs  []error
-		keep  = map[string]bool{}
-		going []resource.Pointer
+		keep  = map[string]bool{} // IDs of outputs
+		going []*resource.Resource[I]
 	)
 
 	for _, input := range inputs {
 		if input.Meta.Phase == resource.TearingDown {
-			going = append(going, input.Meta.Pointer())
+			going = append(going, input)
 
 			continue
 		}
 
-		id, err := t.one(ctx, rt, input)
+		wanted, err := t.one(ctx, rt, input)
 		if err != nil {
 			errs = append(errs, err)
 		}
 
-		keep[id] = id != ""
+		if wanted {
+			keep[t.id(input)] = true
+		}
 	}
 
 	if err := KeepIn[O](ctx, rt, t.to(), func(id string) bool { return keep[id] }); err != nil {
 		errs = append(errs, err)
 	}
 
-	// An input may go when no output is on its way out any more.
-	if len(rt.blocked) == 0 {
-		for _, pointer := range going {
-			errs = append(errs, rt.RemoveFinalizer(ctx, pointer))
-		}
+	for _, input := range going {
+		errs = append(errs, t.release(ctx, rt, input, keep))
 	}
 
 	return errors.Join(errs...)
 }
 
-// one maps one input and returns the ID of its output, empty when it has none.
-// An output that exists stays while its input cannot be mapped.
-func (t *Transform[I, O]) one(ctx context.Context, rt *Runtime, input *resource.Resource[I]) (string, error) {
-	id := input.Meta.ID
-	if t.ID != nil {
-		id = t.ID(input)
+// id is the ID of the output of an input.
+func (t *Transform[I, O]) id(input *resource.Resource[I]) string {
+	if t.ID == nil {
+		return input.Meta.ID
 	}
 
+	return t.ID(input)
+}
+
+// release lets an input go whose output is gone, or has become another's.
+func (t *Transform[I, O]) release(ctx context.Context, rt *Runtime, input *resource.Resource[I], keep map[string]bool) error {
+	id := t.id(input)
+
+	_, err := resource.GetIn[O](ctx, rt, t.to(), id)
+	if err != nil && !errors.Is(err, resource.ErrNotFound) {
+		return err
+	}
+
+	if err == nil && !keep[id] {
+		return nil
+	}
+
+	return rt.RemoveFinalizer(ctx, input.Meta.Pointer())
+}
+
+// one maps one input and says whether its output is wanted. An output that
+// exists stays while its input cannot be mapped.
+func (t *Transform[I, O]) one(ctx context.Context, rt *Runtime, input *resource.Resource[I]) (bool, error) {
 	var output O
 
 	err := t.Map(ctx, rt, input, &output)
 
 	switch {
 	case errors.Is(err, ErrSkip):
-		return "", nil
+		return false, nil
 	case err != nil:
-		return id, fmt.Errorf("mapping %s: %w", input.Meta.Pointer(), err)
+		return true, fmt.Errorf("mapping %s: %w", input.Meta.Pointer(), err)
 	}
 
 	if err := rt.AddFinalizer(ctx, input.Meta.Pointer()); err != nil {
-		return id, err
+		return true, err
 	}
 
-	return id, ModifyIn(ctx, rt, t.to(), id, func(r *resource.Resource[O]) error {
+	return true, ModifyIn(ctx, rt, t.to(), t.id(input), func(r *resource.Resource[O]) error {
 		r.Spec = output
 
 		return nil
@@ -167,9 +189,9 @@ func (m *Merge[I, O]) Reconcile(ctx context.Context, rt *Runtime) error {
 
 	var errs []error
 
-	for id, output := range outputs {
+	for _, id := range slices.Sorted(maps.Keys(outputs)) {
 		errs = append(errs, ModifyIn(ctx, rt, to, id, func(r *resource.Resource[O]) error {
-			r.Spec = output
+			r.Spec = outputs[id]
 
 			return nil
 		}))

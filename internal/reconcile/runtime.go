@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/basalt-os/basalt/internal/resource"
@@ -43,9 +44,7 @@ func (rt *Runtime) RequeueAfter(d time.Duration) {
 
 // Get implements resource.Reader.
 func (rt *Runtime) Get(ctx context.Context, pointer resource.Pointer) (resource.Object, error) {
-	declared := slices.ContainsFunc(rt.inputs, func(i Input) bool {
-		return i.kind() == pointer.Kind() && (i.ID == "" || i.ID == pointer.ID)
-	})
+	declared := slices.ContainsFunc(rt.inputs, func(i Input) bool { return i.covers(pointer) })
 
 	if !declared && !rt.writes(pointer.Type) {
 		return nil, fmt.Errorf("reading %s: %w", pointer, ErrUndeclared)
@@ -109,9 +108,7 @@ func (rt *Runtime) RemoveFinalizer(ctx context.Context, pointer resource.Pointer
 func (rt *Runtime) finalizer(ctx context.Context, pointer resource.Pointer,
 	change func(context.Context, resource.Pointer, ...string) error,
 ) error {
-	strong := slices.ContainsFunc(rt.inputs, func(i Input) bool {
-		return i.kind() == pointer.Kind() && (i.ID == "" || i.ID == pointer.ID) && i.Mode == Strong
-	})
+	strong := slices.ContainsFunc(rt.inputs, func(i Input) bool { return i.covers(pointer) && i.Mode == Strong })
 	if !strong {
 		return fmt.Errorf("changing finalizers of %s: strong input %w", pointer, ErrUndeclared)
 	}
@@ -121,7 +118,8 @@ func (rt *Runtime) finalizer(ctx context.Context, pointer resource.Pointer,
 
 // Modify creates or updates an output in the default namespace of its type.
 // change gets a copy that it may alter, or a new resource; nothing is written
-// when it alters nothing.
+// when it alters nothing. An output that is tearing down is removed first, and
+// made anew; WaitingFor is returned while finalizers keep it.
 func Modify[T resource.Spec](ctx context.Context, rt *Runtime, id string, change func(*resource.Resource[T]) error) error {
 	return ModifyIn(ctx, rt, resource.KindOf[T]().Namespace, id, change)
 }
@@ -154,12 +152,32 @@ func ModifyIn[T resource.Spec](ctx context.Context, rt *Runtime, namespace, id s
 		return err
 	}
 
+	if current.Meta.Phase == resource.TearingDown && current.Meta.Owner == rt.name {
+		return replace(ctx, rt, changed)
+	}
+
 	if changed.EqualSpec(current) && maps.Equal(changed.Meta.Labels, current.Meta.Labels) &&
-		maps.Equal(changed.Meta.Annotations, current.Meta.Annotations) && current.Meta.Phase == resource.Running {
+		maps.Equal(changed.Meta.Annotations, current.Meta.Annotations) {
 		return nil
 	}
 
 	return rt.store.Update(ctx, changed, rt.name)
+}
+
+// replace makes an output anew that is tearing down.
+func replace[T resource.Spec](ctx context.Context, rt *Runtime, wanted *resource.Resource[T]) error {
+	gone, err := remove(ctx, rt, wanted.Meta.Pointer())
+	if err != nil {
+		return err
+	}
+
+	if !gone {
+		return WaitingFor(wanted.Meta.Pointer(), "it is tearing down, kept by "+strings.Join(wanted.Meta.Finalizers, ", "))
+	}
+
+	wanted.Meta.Finalizers = nil
+
+	return rt.store.Create(ctx, wanted, rt.name)
 }
 
 // Keep removes the controller's own resources of type T, in the type's default
@@ -194,24 +212,31 @@ func KeepIn[T resource.Spec](ctx context.Context, rt *Runtime, namespace string,
 // otherwise the controller is called again when they change. It is no error
 // when the output does not exist.
 func Remove(ctx context.Context, rt *Runtime, pointer resource.Pointer) error {
+	_, err := remove(ctx, rt, pointer)
+
+	return err
+}
+
+// remove says whether the output is gone.
+func remove(ctx context.Context, rt *Runtime, pointer resource.Pointer) (gone bool, err error) {
 	// The watch begins before the look at the finalizers.
 	watch, err := rt.store.Watch(ctx, resource.WatchRequest{Kind: pointer.Kind(), ID: pointer.ID})
 	if err != nil {
-		return err
+		return false, err
 	}
 
 	ready, err := rt.Teardown(ctx, pointer)
 
 	switch {
 	case errors.Is(err, resource.ErrNotFound):
-		return nil
+		return true, nil
 	case err != nil:
-		return err
+		return false, err
 	case !ready:
 		rt.blocked = append(rt.blocked, watch)
 
-		return nil
+		return false, nil
 	}
 
-	return rt.Destroy(ctx, pointer)
+	return true, rt.Destroy(ctx, pointer)
 }

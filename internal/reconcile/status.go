@@ -1,6 +1,12 @@
 package reconcile
 
-import "github.com/basalt-os/basalt/internal/resource"
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/basalt-os/basalt/internal/resource"
+)
 
 // Namespace is where the engine keeps the status of controllers.
 const Namespace = "runtime"
@@ -27,6 +33,8 @@ type Status struct {
 	Reason     string   `yaml:"reason,omitempty" protobuf:"5"`
 	Error      string   `yaml:"error,omitempty" protobuf:"6"`
 	Failures   uint64   `yaml:"failures" protobuf:"7"` // in a row
+	// Since is when the controller got into its state.
+	Since time.Time `yaml:"since" protobuf:"8"`
 }
 
 // Definition implements resource.Spec.
@@ -42,4 +50,80 @@ func (Status) Definition() resource.Definition {
 			{Name: "Error", JSONPath: "{.error}"},
 		},
 	}
+}
+
+func newStatus(entry *entry) *Status {
+	status := &Status{State: StateStarting}
+
+	for _, input := range entry.inputs {
+		status.Inputs = append(status.Inputs, input.String())
+	}
+
+	for _, output := range entry.outputs {
+		status.Outputs = append(status.Outputs, output.Type)
+	}
+
+	return status
+}
+
+// record takes in the result of a run and says whether it was a failure.
+func (s *Status) record(err error) (failed bool) {
+	s.WaitingFor, s.Reason, s.Error = "", "", ""
+
+	if err == nil {
+		s.State, s.Failures = StateIdle, 0
+
+		return false
+	}
+
+	if wait := onlyWaiting(err); wait != nil {
+		s.State, s.Failures = StateWaiting, 0
+		s.WaitingFor, s.Reason = wait.pointer.String(), wait.reason
+
+		return false
+	}
+
+	s.State, s.Error = StateFailing, firstLine(err)
+	s.Failures++
+
+	return true
+}
+
+// firstLine leaves the stack of a panic to the log.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+
+	return line
+}
+
+// onlyWaiting returns what an error says is waited for: the first thing of
+// several, and nothing when any of the joined errors is a failure.
+func onlyWaiting(err error) *waiting {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // every level is looked at
+	if !ok {
+		if wait, ok := err.(*waiting); ok { //nolint:errorlint // every level is looked at
+			return wait
+		}
+
+		if inner := errors.Unwrap(err); inner != nil {
+			return onlyWaiting(inner)
+		}
+
+		return nil
+	}
+
+	var first *waiting
+
+	for _, err := range joined.Unwrap() {
+		wait := onlyWaiting(err)
+		if wait == nil {
+			return nil
+		}
+
+		if first == nil {
+			first = wait
+		}
+	}
+
+	return first
 }
