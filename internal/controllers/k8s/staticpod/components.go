@@ -94,6 +94,7 @@ func NewAPIServer(config k8s.APIServerConfig, account ServiceAccount, versions V
 		livez:        "/livez",
 		readyz:       "/readyz",
 		startup:      config.StartupProbesEnabled,
+		anonymous:    config.UseAuthenticationConfig,
 		capabilities: []corev1.Capability{"NET_BIND_SERVICE"},
 	}.pod(), nil
 }
@@ -226,6 +227,7 @@ func NewControllerManager(config k8s.ControllerManagerConfig, versions Versions)
 		livez:     "/healthz",
 		readyz:    "/healthz",
 		startup:   true,
+		anonymous: true,
 	}.pod(), nil
 }
 
@@ -298,6 +300,7 @@ func NewScheduler(config k8s.SchedulerConfig, versions Versions) (*corev1.Pod, e
 		livez:     "/livez",
 		readyz:    "/readyz",
 		startup:   true,
+		anonymous: true,
 	}.pod(), nil
 }
 

@@ -76,6 +76,8 @@ type definition struct {
 	livez     string
 	readyz    string
 	startup   bool
+	// anonymous components tell everybody how they are.
+	anonymous bool
 	// capabilities are kept; all others are dropped.
 	capabilities []corev1.Capability
 }
@@ -139,11 +141,19 @@ func (d definition) pod() *corev1.Pod {
 }
 
 func (d definition) probes(container *corev1.Container) {
+	const host = "127.0.0.1"
+
 	probe := func(path string) *corev1.Probe {
+		handler := corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+			Path: path, Host: host, Port: intstr.FromInt(d.probePort), Scheme: corev1.URISchemeHTTPS,
+		}}
+		if d.anonymous {
+			return &corev1.Probe{ProbeHandler: handler, TimeoutSeconds: 15}
+		}
+
+		// The kubelet has no name to give: all it may see is the open port.
 		return &corev1.Probe{
-			ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
-				Path: path, Host: "localhost", Port: intstr.FromInt(d.probePort), Scheme: corev1.URISchemeHTTPS,
-			}},
+			ProbeHandler:   corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Host: host, Port: intstr.FromInt(d.probePort)}},
 			TimeoutSeconds: 15,
 		}
 	}
