@@ -28,6 +28,10 @@ type Containers interface {
 	Restart(ctx context.Context, namespace, id string, pods bool) error
 	// LogPath returns the log file of a pod's container.
 	LogPath(ctx context.Context, id string) (string, error)
+	// Debug runs a container until its process ends, and returns the exit
+	// code. Nothing is left of the container afterwards. The image must be
+	// there. When the context ends, the container is killed.
+	Debug(ctx context.Context, spec DebugSpec, session DebugSession) (int32, error)
 }
 
 // Container is a container as seen at one moment.
