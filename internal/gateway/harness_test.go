@@ -108,7 +108,12 @@ func (m *machined) ApplyConfiguration(
 // Logs sends tail_lines lines, then fails if the id says so or waits if it follows.
 func (m *machined) Logs(req *machine.LogsRequest, stream grpc.ServerStreamingServer[common.Data]) error {
 	err := m.logs(req, stream)
-	m.ended <- err
+
+	// Nobody may be interested.
+	select {
+	case m.ended <- err:
+	default:
+	}
 
 	return err
 }
@@ -300,7 +305,11 @@ func (f *fleet) startMachined(socket string, m *machined) {
 		return rbac.Grant{Roles: rbac.All, Forwards: true}, true
 	}}
 	server := grpc.NewServer(grpc.Creds(rbac.PeerCredentials()), grpc.MaxRecvMsgSize(64<<20),
-		grpc.UnaryInterceptor(authorizer.Unary()), grpc.StreamInterceptor(authorizer.Stream()))
+		grpc.UnaryInterceptor(authorizer.Unary()), grpc.StreamInterceptor(authorizer.Stream()),
+		// Services that are not registered are authorized all the same.
+		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+			return status.Error(codes.Unimplemented, "no such service")
+		}))
 	machine.RegisterMachineServiceServer(server, m)
 	cosiresource.RegisterStateServer(server, resourceState{name: m.name})
 
