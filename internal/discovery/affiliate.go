@@ -30,7 +30,7 @@ func toPlain(a cluster.Affiliate) (*plain.Affiliate, error) {
 	}
 
 	if a.ControlPlane != nil {
-		out.ControlPlane = &plain.ControlPlane{ApiServerPort: uint32(a.ControlPlane.APIServerPort)} //nolint:gosec // a port.
+		out.ControlPlane = &plain.ControlPlane{ApiServerPort: uint32(a.ControlPlane.APIServerPort)}
 	}
 
 	if a.KubeSpan.PublicKey == "" {
@@ -51,7 +51,7 @@ func toPlain(a cluster.Affiliate) (*plain.Affiliate, error) {
 		}
 
 		out.Kubespan.AdditionalAddresses = append(out.Kubespan.AdditionalAddresses,
-			&plain.IPPrefix{Ip: ip, Bits: uint32(prefix.Bits())}) //nolint:gosec // 0 to 128.
+			&plain.IPPrefix{Ip: ip, Bits: uint32(prefix.Bits())})
 	}
 
 	return out, nil

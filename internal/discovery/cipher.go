@@ -125,5 +125,5 @@ func (s *sealer) openEndpoint(sealed []byte) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errors.New("decoding endpoint: it has no valid address and port")
 	}
 
-	return netip.AddrPortFrom(address, uint16(endpoint.GetPort())), nil //nolint:gosec // checked above.
+	return netip.AddrPortFrom(address, uint16(endpoint.GetPort())), nil
 }

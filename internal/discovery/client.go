@@ -172,7 +172,7 @@ func (c *Client) Run(ctx context.Context, notify func()) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Duration(float64(backoff) * (0.5 + rand.Float64()))): //nolint:gosec // jitter.
+		case <-time.After(time.Duration(float64(backoff) * (0.5 + rand.Float64()))):
 		}
 
 		backoff = min(2*backoff, c.options.MaxBackoff)
@@ -248,7 +248,7 @@ func (c *Client) session(ctx context.Context, endpoint string, notify func()) (r
 	group.Go(func() error { return c.tell(ctx, service) })
 	group.Go(func() error { return c.listen(ctx, service, notify) })
 
-	return "", group.Wait() //nolint:wrapcheck // of our own.
+	return "", group.Wait()
 }
 
 func (c *Client) hello(ctx context.Context, service wire.ClusterClient) (redirect string, err error) {
@@ -282,7 +282,7 @@ func (c *Client) tell(ctx context.Context, service wire.ClusterClient) error {
 
 		select {
 		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // the end.
+			return ctx.Err()
 		case <-renew.C:
 		case <-c.localChanged:
 		}

@@ -257,7 +257,7 @@ func (s *Server) Watch(req *wire.WatchRequest, stream grpc.ServerStreamingServer
 	}()
 
 	if err := stream.Send(&wire.WatchResponse{Affiliates: toWire(notes)}); err != nil {
-		return err //nolint:wrapcheck // the client is gone.
+		return err
 	}
 
 	for {
@@ -270,7 +270,7 @@ func (s *Server) Watch(req *wire.WatchRequest, stream grpc.ServerStreamingServer
 			}
 
 			if err := stream.Send(&wire.WatchResponse{Affiliates: toWire([]note{what.note}), Deleted: what.deleted}); err != nil {
-				return err //nolint:wrapcheck // the client is gone.
+				return err
 			}
 		}
 	}

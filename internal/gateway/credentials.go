@@ -151,7 +151,7 @@ type rotating struct {
 }
 
 func (r *rotating) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return credentials.NewTLS(r.settings().serverTLS()).ServerHandshake(conn) //nolint:wrapcheck // gRPC's own error.
+	return credentials.NewTLS(r.settings().serverTLS()).ServerHandshake(conn)
 }
 
 func (r *rotating) ClientHandshake(
@@ -164,7 +164,7 @@ func (r *rotating) ClientHandshake(
 
 	config.ServerName = r.serverName
 
-	return credentials.NewTLS(config).ClientHandshake(ctx, authority, conn) //nolint:wrapcheck // gRPC's own error.
+	return credentials.NewTLS(config).ClientHandshake(ctx, authority, conn)
 }
 
 func (r *rotating) Info() credentials.ProtocolInfo {

@@ -16,7 +16,7 @@ import (
 // that says so; the call itself succeeds.
 type fanout struct {
 	*call
-	ctx     context.Context //nolint:containedctx // lives as long as the call.
+	ctx     context.Context
 	cancel  context.CancelFunc
 	request frame
 	// sending keeps messages of different nodes apart.
@@ -41,7 +41,7 @@ func (c *call) toMany(nodes []string) error {
 
 	if !c.shape.clientStreams {
 		if err := c.in.RecvMsg(&f.request); err != nil {
-			return err //nolint:wrapcheck // the caller's own stream.
+			return err
 		}
 
 		defer f.request.free()
@@ -101,7 +101,7 @@ func (f *fanout) collect(nodes []string) error {
 		}
 	}
 
-	return f.in.SendMsg(frameOf(merged)) //nolint:wrapcheck // the caller is gone.
+	return f.in.SendMsg(frameOf(merged))
 }
 
 // ask returns a node's unary response.
@@ -115,7 +115,7 @@ func (f *fanout) ask(node string) ([]byte, error) {
 
 	var response frame
 	if err := out.RecvMsg(&response); err != nil {
-		return nil, err //nolint:wrapcheck // the status goes to the caller as it is.
+		return nil, err
 	}
 
 	return response.take(), nil
@@ -174,7 +174,7 @@ func (f *fanout) interleave(nodes []string) error {
 		})
 	}
 
-	return group.Wait() //nolint:wrapcheck // of SendMsg.
+	return group.Wait()
 }
 
 // stream passes all messages of one node and, as the last one, its failure. The
@@ -221,5 +221,5 @@ func (f *fanout) send(data []byte) error {
 	f.sending.Lock()
 	defer f.sending.Unlock()
 
-	return f.in.SendMsg(frameOf(data)) //nolint:wrapcheck // the caller is gone.
+	return f.in.SendMsg(frameOf(data))
 }

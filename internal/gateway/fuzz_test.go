@@ -151,7 +151,7 @@ func TestFailuresMerge(t *testing.T) {
 			got = message.GetMetadata()
 		}
 
-		if got.GetHostname() != "node" || codes.Code(got.GetStatus().GetCode()) != codes.NotFound || got.GetError() == "" { //nolint:gosec // a gRPC code.
+		if got.GetHostname() != "node" || codes.Code(got.GetStatus().GetCode()) != codes.NotFound || got.GetError() == "" {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -184,7 +184,7 @@ func TestAnswersThatDoNotFit(t *testing.T) {
 
 	var got []string
 	for _, m := range response.GetMessages() {
-		got = append(got, m.GetMetadata().GetHostname()+" "+codes.Code(m.GetMetadata().GetStatus().GetCode()).String()) //nolint:gosec // a gRPC code.
+		got = append(got, m.GetMetadata().GetHostname()+" "+codes.Code(m.GetMetadata().GetStatus().GetCode()).String())
 	}
 
 	if want := "a OK,b Internal,c ResourceExhausted,d Unknown"; strings.Join(got, ",") != want {

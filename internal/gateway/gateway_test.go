@@ -113,7 +113,7 @@ func TestManyNodes(t *testing.T) {
 	var got []string
 	for _, m := range resp.GetMessages() {
 		got = append(got, fmt.Sprintf("%s %s %s %s", m.GetMetadata().GetHostname(), m.GetVersion().GetTag(),
-			m.GetPlatform().GetName(), codes.Code(m.GetMetadata().GetStatus().GetCode()))) //nolint:gosec // a gRPC code.
+			m.GetPlatform().GetName(), codes.Code(m.GetMetadata().GetStatus().GetCode())))
 	}
 
 	want := []string{
@@ -447,7 +447,7 @@ func TestStreams(t *testing.T) {
 
 				text := string(data.GetBytes())
 				if st := data.GetMetadata().GetStatus(); st != nil {
-					text = codes.Code(st.GetCode()).String() //nolint:gosec // a gRPC code.
+					text = codes.Code(st.GetCode()).String()
 				}
 
 				got = append(got, data.GetMetadata().GetHostname()+" "+text)
@@ -548,7 +548,7 @@ func TestSlowReader(t *testing.T) {
 	f := newFleet(t, 2)
 
 	for _, pairs := range [][]string{{"node", nodeAddress(1)}, {"nodes", nodeAddress(1)}} {
-		const lines = 1000 // of 64 KiB each
+		const lines = 400 // of 64 KiB each
 
 		before := f.nodes[1].sentMessages()
 
@@ -569,7 +569,7 @@ func TestSlowReader(t *testing.T) {
 			<-time.After(100 * time.Millisecond)
 		}
 
-		if sent-before > lines/4 {
+		if sent-before > lines/2 {
 			t.Errorf("%v: node sent %d messages that nobody read", pairs, sent-before)
 		}
 

@@ -236,7 +236,7 @@ func (f *fleet) listen(size int) []net.Listener {
 				break
 			}
 
-			port = listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP.
+			port = listener.Addr().(*net.TCPAddr).Port
 			listeners = append(listeners, listener)
 		}
 

@@ -81,7 +81,7 @@ func appendResponse(dst, response, metadata []byte) ([]byte, error) {
 		inner := protowire.SizeTag(messageMetadata) + protowire.SizeBytes(len(metadata))
 
 		dst = protowire.AppendTag(dst, responseMessages, protowire.BytesType)
-		dst = protowire.AppendVarint(dst, uint64(len(message)+inner)) //nolint:gosec // lengths are not negative.
+		dst = protowire.AppendVarint(dst, uint64(len(message)+inner))
 		dst = append(dst, message...)
 		dst = appendTagged(dst, messageMetadata, metadata)
 	}

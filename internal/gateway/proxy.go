@@ -50,7 +50,7 @@ func (c *call) open(ctx context.Context, node string) (grpc.ClientStream, func()
 	if err != nil {
 		done()
 
-		return nil, nil, err //nolint:wrapcheck // the status goes to the caller as it is.
+		return nil, nil, err
 	}
 
 	return out, done, nil
@@ -86,7 +86,7 @@ func (c *call) toOne(node string) error {
 		}
 
 		if err != nil {
-			return err //nolint:wrapcheck // the caller is gone.
+			return err
 		}
 	}
 
@@ -100,11 +100,11 @@ func (c *call) toOne(node string) error {
 				return nil
 			}
 
-			return err //nolint:wrapcheck // the status goes to the caller as it is.
+			return err
 		}
 
 		if err := c.in.SendMsg(&message); err != nil {
-			return err //nolint:wrapcheck // the caller is gone.
+			return err
 		}
 
 		if !c.shape.serverStreams {
@@ -122,7 +122,7 @@ func (c *call) feed(cancel context.CancelFunc, out grpc.ClientStream) error {
 	if !c.shape.clientStreams {
 		var request frame
 		if err := c.in.RecvMsg(&request); err != nil {
-			return err //nolint:wrapcheck // the caller's own stream.
+			return err
 		}
 
 		return say(out, &request)
@@ -143,10 +143,10 @@ func (c *call) feed(cancel context.CancelFunc, out grpc.ClientStream) error {
 func say(out grpc.ClientStream, request *frame) error {
 	// io.EOF: the stream has ended already, and its answer says why.
 	if err := out.SendMsg(request); err != nil && !errors.Is(err, io.EOF) {
-		return err //nolint:wrapcheck // the status goes to the caller as it is.
+		return err
 	}
 
-	return out.CloseSend() //nolint:wrapcheck // never fails.
+	return out.CloseSend()
 }
 
 // pump copies the caller's messages to out until the caller has said
@@ -156,9 +156,9 @@ func (c *call) pump(out grpc.ClientStream) error {
 		var message frame
 
 		if err := c.in.RecvMsg(&message); errors.Is(err, io.EOF) {
-			return out.CloseSend() //nolint:wrapcheck // never fails.
+			return out.CloseSend()
 		} else if err != nil {
-			return err //nolint:wrapcheck // the caller's own stream.
+			return err
 		}
 
 		if err := out.SendMsg(&message); err != nil {

@@ -113,10 +113,10 @@ func (o *Options) enterSandbox() error {
 		// Names of other nodes are looked up as everywhere on the node.
 		Links:   map[string]string{"/etc": sandbox.SystemFiles},
 		Bind:    []uint16{DefaultPort},
-		Connect: []uint16{uint16(o.NodePort), dns}, //nolint:gosec // a port.
+		Connect: []uint16{uint16(o.NodePort), dns},
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // says what it is.
+		return err
 	}
 
 	o.Logger.Info("sandboxed", "privateRoot", report.PrivateRoot, "landlock", report.Landlock, "seccomp", report.Seccomp)
@@ -127,7 +127,7 @@ func (o *Options) enterSandbox() error {
 // feeder turns resources into settings and keeps the listener at the address
 // that they name.
 type feeder struct {
-	ctx     context.Context //nolint:containedctx // lives as long as Run.
+	ctx     context.Context
 	gateway *Gateway
 	group   *errgroup.Group
 	logger  *slog.Logger
@@ -224,12 +224,12 @@ func settingsOf(certificates *secrets.API, config *runtime.APIServiceConfig) (Se
 // keyPair returns nil for a certificate that is not there.
 func keyPair(pair *pki.CertificateAndKey) (*tls.Certificate, error) {
 	if pair == nil || len(pair.Crt) == 0 {
-		return nil, nil //nolint:nilnil // none is a good answer.
+		return nil, nil
 	}
 
 	cert, err := keys.KeyPair{Cert: keys.PEM(pair.Crt), Key: keys.PEM(pair.Key)}.TLS()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it is.
+		return nil, err
 	}
 
 	return &cert, nil

@@ -119,7 +119,7 @@ func (f *fleet) freePort() int {
 		f.t.Fatal(err)
 	}
 
-	return listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP.
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func (f *fleet) listenOne() net.Listener {

@@ -139,7 +139,7 @@ func (a *Authorizer) Stream() grpc.StreamServerInterceptor {
 // authorizedStream is the stream with the roles in its context.
 type authorizedStream struct {
 	grpc.ServerStream
-	ctx context.Context //nolint:containedctx // grpc.ServerStream gives its context by a method.
+	ctx context.Context
 }
 
 func (s *authorizedStream) Context() context.Context { return s.ctx }

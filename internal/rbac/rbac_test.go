@@ -265,7 +265,7 @@ func serve(t *testing.T, authorizer *rbac.Authorizer) machine.MachineServiceClie
 }
 
 func TestAuthorizer(t *testing.T) {
-	self := uint32(os.Getuid()) //nolint:gosec // a user id fits.
+	self := uint32(os.Getuid())
 
 	for _, test := range []struct {
 		name        string
@@ -354,8 +354,8 @@ func TestAuthorizer(t *testing.T) {
 
 func TestPeerCredentialsNeedAUnixSocket(t *testing.T) {
 	client, server := net.Pipe()
-	defer client.Close() //nolint:errcheck // a pipe.
-	defer server.Close() //nolint:errcheck // a pipe.
+	defer client.Close()
+	defer server.Close()
 
 	if _, _, err := rbac.PeerCredentials().ServerHandshake(server); err == nil {
 		t.Error("a pipe passed for a Unix socket")

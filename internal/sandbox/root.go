@@ -137,10 +137,10 @@ func (t tree) attach(root string) error {
 
 func link(path, target string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err //nolint:wrapcheck // names the path.
+		return err
 	}
 
-	return os.Symlink(target, path) //nolint:wrapcheck // names the path.
+	return os.Symlink(target, path)
 }
 
 // pivot makes the folder the root and lets the old root go.

@@ -160,7 +160,7 @@ func tcp(t *testing.T) (net.Listener, uint16) {
 		t.Fatal(err)
 	}
 
-	return listener, uint16(listener.Addr().(*net.TCPAddr).Port) //nolint:forcetypeassert,gosec // it is a TCP port.
+	return listener, uint16(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // run starts the daemon, as root or as the user of the profile.
@@ -195,7 +195,7 @@ func run(t *testing.T, asRoot bool) finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close() //nolint:errcheck // of a test.
+	defer socket.Close()
 
 	if err := os.Chmod(filepath.Join(p.Folder, "socket"), 0o666); err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func run(t *testing.T, asRoot bool) finding {
 	}
 
 	open, port := tcp(t)
-	defer open.Close() //nolint:errcheck // of a test.
+	defer open.Close()
 
 	p.Connect = port
 
@@ -218,7 +218,7 @@ func run(t *testing.T, asRoot bool) finding {
 		t.Fatal(err)
 	}
 
-	cmd := exec.Command("/proc/self/exe", "-test.run=^$") //nolint:gosec // this program.
+	cmd := exec.Command("/proc/self/exe", "-test.run=^$")
 	cmd.Env = append(os.Environ(), probeEnv+"="+string(told))
 	cmd.Stderr = os.Stderr
 

@@ -75,10 +75,10 @@ func filterSystemCalls() (bool, error) {
 		instructions[i] = unix.SockFilter{Code: raw.Op, Jt: raw.Jt, Jf: raw.Jf, K: raw.K}
 	}
 
-	fprog := unix.SockFprog{Len: uint16(len(instructions)), Filter: &instructions[0]} //nolint:gosec // short.
+	fprog := unix.SockFprog{Len: uint16(len(instructions)), Filter: &instructions[0]}
 
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, setModeFilter, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&fprog))) //nolint:gosec // the system call takes a pointer.
+		uintptr(unsafe.Pointer(&fprog)))
 
 	switch {
 	case errno == 0:

@@ -104,7 +104,7 @@ func (c *Client) ask(
 
 	response, err := securityapi.NewSecurityServiceClient(conn).Certificate(ctx, &securityapi.CertificateRequest{Csr: request})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller says what was done.
+		return nil, err
 	}
 
 	return response.GetCrt(), nil
@@ -114,7 +114,7 @@ func (c *Client) ask(
 func checkAnswer(crt []byte, key any, pool *x509.CertPool) error {
 	cert, err := secrets.ParseCertificate(crt)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it is.
+		return err
 	}
 
 	public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })

@@ -60,7 +60,7 @@ func Run(ctx context.Context, o Options) error {
 			Bind:    []uint16{DefaultPort},
 		})
 		if err != nil {
-			return err //nolint:wrapcheck // says what it is.
+			return err
 		}
 
 		o.Logger.Info("sandboxed", "privateRoot", report.PrivateRoot, "landlock", report.Landlock, "seccomp", report.Seccomp)
@@ -68,7 +68,7 @@ func Run(ctx context.Context, o Options) error {
 
 	conn, err := statewatch.Dial(o.StateSocket)
 	if err != nil {
-		return err //nolint:wrapcheck // says what it is.
+		return err
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -90,7 +90,7 @@ func Run(ctx context.Context, o Options) error {
 
 // feeder turns resources into settings, and starts the server with the first.
 type feeder struct {
-	ctx    context.Context //nolint:containedctx // lives as long as Run.
+	ctx    context.Context
 	server *Server
 	group  *errgroup.Group
 	listen string

@@ -112,7 +112,7 @@ func newSigner(t *testing.T) *signer {
 		t.Fatal(err)
 	}
 
-	s.client.Port = listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP.
+	s.client.Port = listener.Addr().(*net.TCPAddr).Port
 
 	background(t, func(ctx context.Context) error { return s.server.Serve(ctx, listener) })
 
@@ -246,7 +246,7 @@ func (s *signer) raw(t *testing.T) securityapi.SecurityServiceClient {
 	pool := x509.NewCertPool()
 	pool.AddCert(s.ca.Certificate())
 
-	conn, err := grpc.NewClient("passthrough:///"+netip.AddrPortFrom(address, uint16(s.client.Port)).String(), //nolint:gosec // a port.
+	conn, err := grpc.NewClient("passthrough:///"+netip.AddrPortFrom(address, uint16(s.client.Port)).String(),
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
 			MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: address.String(),
 		})))
@@ -367,7 +367,7 @@ func TestRun(t *testing.T) {
 	}
 
 	listen := free.Addr().String()
-	port := free.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is TCP.
+	port := free.Addr().(*net.TCPAddr).Port
 
 	if err := free.Close(); err != nil {
 		t.Fatal(err)

@@ -185,7 +185,7 @@ func (o *options) loadContext() error {
 	if config == nil {
 		var err error
 		if config, err = clientconfig.Load(o.configPath); err != nil {
-			return err //nolint:wrapcheck // says what it is.
+			return err
 		}
 	}
 
@@ -193,5 +193,5 @@ func (o *options) loadContext() error {
 
 	o.context, err = config.Select(o.contextName)
 
-	return err //nolint:wrapcheck // says what it is.
+	return err
 }

@@ -134,5 +134,5 @@ func tunnel(ctx context.Context, conn net.Conn, target string, user *url.Userinf
 		return fmt.Errorf("connecting through proxy to %s: %s", target, response.Status)
 	}
 
-	return conn.SetDeadline(noDeadline) //nolint:wrapcheck // never fails on an open connection.
+	return conn.SetDeadline(noDeadline)
 }

@@ -35,7 +35,7 @@ func readKubeconfig(stream io.Reader) ([]byte, error) {
 	// An error of the call shows here, before anything is taken for an archive.
 	buffered := bufio.NewReader(stream)
 	if _, err := buffered.Peek(1); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err //nolint:wrapcheck // the call's own.
+		return nil, err
 	}
 
 	unzipped, err := gzip.NewReader(buffered)

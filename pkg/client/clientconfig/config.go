@@ -191,7 +191,7 @@ func (c *Config) Remove(names ...string) error {
 // context has none.
 func (c *Context) Certificate() (*tls.Certificate, error) {
 	if len(c.Crt) == 0 && len(c.Key) == 0 {
-		return nil, nil //nolint:nilnil // none is a good answer.
+		return nil, nil
 	}
 
 	cert, err := secrets.KeyPair{Cert: c.Crt, Key: c.Key}.TLS()
@@ -206,7 +206,7 @@ func (c *Context) Certificate() (*tls.Certificate, error) {
 // for the system's, when the context has none.
 func (c *Context) Pool() (*x509.CertPool, error) {
 	if len(c.CA) == 0 {
-		return nil, nil //nolint:nilnil // none is a good answer.
+		return nil, nil
 	}
 
 	pool, err := secrets.Pool(c.CA)

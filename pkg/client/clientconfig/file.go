@@ -136,7 +136,7 @@ func (c *Config) Save(path string) error {
 func replace(path string, data []byte) error {
 	file, err := renameio.NewPendingFile(path, renameio.WithStaticPermissions(0o600))
 	if err != nil {
-		return err //nolint:wrapcheck // names the path.
+		return err
 	}
 
 	_, err = file.Write(data)
