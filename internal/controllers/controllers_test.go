@@ -165,8 +165,10 @@ func TestControlPlane(t *testing.T) {
 
 	put(t, ctx, store, resource.New("etcd", v1alpha1.Service{Running: true, Healthy: true}))
 
-	for _, id := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
-		wait[k8sresource.StaticPod](t, ctx, store, id)
+	wait[k8sresource.StaticPod](t, ctx, store, "kube-apiserver")
+
+	if _, err := resource.Get[k8sresource.StaticPod](ctx, store, "kube-scheduler"); err == nil {
+		t.Error("the scheduler was started before the API server answered")
 	}
 
 	_, err = resource.WaitFor(ctx, store, networkresource.StatusID, func(r *resource.Resource[networkresource.Status]) bool {

@@ -2,7 +2,6 @@ package k8s
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -86,21 +85,23 @@ const apiPause = time.Second
 // apiReady returns nil when the API server serves. Until then it has the
 // controller wait and ask again.
 func apiReady(ctx context.Context, rt *reconcile.Runtime, client kubernetes.Interface) error {
+	if serves(ctx, client) {
+		return nil
+	}
+
+	rt.RequeueAfter(apiPause)
+
+	return reconcile.WaitingFor(resource.PointerOf[k8s.StaticPod](k8s.APIServerID), "the Kubernetes API does not answer")
+}
+
+// serves reports whether the API server says that it is ready.
+func serves(ctx context.Context, client kubernetes.Interface) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 
 	var status int
 
 	err := client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).StatusCode(&status).Error()
-	if err == nil && status == http.StatusOK {
-		return nil
-	}
 
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-
-	rt.RequeueAfter(apiPause)
-
-	return reconcile.WaitingFor(resource.PointerOf[k8s.StaticPod](k8s.APIServerID), "the Kubernetes API does not answer")
+	return err == nil && status == http.StatusOK
 }

@@ -8,8 +8,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/yaml"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
@@ -334,8 +336,8 @@ func schedulerFile(config k8s.SchedulerConfig) map[string]any {
 	return file
 }
 
-// ControlPlanePods makes the static pods of the control plane, once their
-// files are there and etcd answers.
+// ControlPlanePods makes the static pods of the control plane once their files
+// are there: the API server when etcd answers, the others when the API does.
 func ControlPlanePods() reconcile.Controller {
 	return derive.All("k8s.ControlPlaneStaticPodController",
 		[]reconcile.Input{
@@ -345,6 +347,7 @@ func ControlPlanePods() reconcile.Controller {
 			derive.In[k8s.SecretsStatus](k8s.StaticPodSecretsID),
 			derive.In[k8s.ConfigStatus](k8s.StaticPodConfigID),
 			derive.In[secrets.KubernetesRoot](secrets.KubernetesRootID),
+			derive.In[secrets.Kubernetes](secrets.KubernetesID),
 			derive.In[v1alpha1.Service]("etcd"),
 		},
 		func(ctx context.Context, rt *reconcile.Runtime) (map[string]k8s.StaticPod, error) {
@@ -400,6 +403,10 @@ func ControlPlanePods() reconcile.Controller {
 				return nil, err
 			}
 
+			if start, err := clientsMayStart(ctx, rt); err != nil || !start {
+				return out, err
+			}
+
 			if manager.Spec.Enabled {
 				pod, err := staticpod.NewControllerManager(manager.Spec, versions(manager.Meta.Version))
 				if err := add(out, pod, err); err != nil {
@@ -436,15 +443,8 @@ func add(pods map[string]k8s.StaticPod, pod *corev1.Pod, err error) error {
 // etcdAnswered waits for etcd the first time. Pods that exist stay while etcd
 // is away: they wait for it themselves.
 func etcdAnswered(ctx context.Context, rt *reconcile.Runtime) error {
-	pods, err := resource.List[k8s.StaticPod](ctx, rt)
-	if err != nil {
+	if running, err := runs(ctx, rt, staticpod.APIServer); err != nil || running {
 		return err
-	}
-
-	for _, p := range pods {
-		if p.Meta.ID == staticpod.APIServer {
-			return nil
-		}
 	}
 
 	etcd, err := derive.Need[v1alpha1.Service](ctx, rt, "etcd")
@@ -458,3 +458,44 @@ func etcdAnswered(ctx context.Context, rt *reconcile.Runtime) error {
 
 	return nil
 }
+
+// runs reports whether a pod was made already.
+func runs(ctx context.Context, rt *reconcile.Runtime, pod string) (bool, error) {
+	found, err := derive.Find[k8s.StaticPod](ctx, rt, pod)
+
+	return found != nil, err
+}
+
+// clientsMayStart reports whether the API's own clients can work. They end when
+// they cannot, and the kubelet has them wait long before their next try.
+func clientsMayStart(ctx context.Context, rt *reconcile.Runtime) (bool, error) {
+	if running, err := runs(ctx, rt, staticpod.ControllerManager); err != nil || running {
+		return running, err
+	}
+
+	if running, err := runs(ctx, rt, staticpod.Scheduler); err != nil || running {
+		return running, err
+	}
+
+	cfg, err := adminConfig(ctx, rt)
+	if err != nil {
+		return false, err
+	}
+
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return false, fmt.Errorf("connecting to Kubernetes: %w", err)
+	}
+
+	if serves(ctx, client) {
+		return true, nil
+	}
+
+	rt.RequeueAfter(clientPause)
+
+	return false, nil
+}
+
+// clientPause is how long to wait before the API is asked again whether its
+// clients can work.
+const clientPause = 300 * time.Millisecond

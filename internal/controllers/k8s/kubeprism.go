@@ -20,6 +20,8 @@ import (
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
+// kubePrismHost is where the load balancer listens, and where it finds the
+// node's own API server.
 const kubePrismHost = "127.0.0.1"
 
 // KubePrismEndpoints collects where API servers are: at the cluster's address,
@@ -69,7 +71,7 @@ func kubePrismEndpoints(cfg *machineconfig.Config, members []*resource.Resource[
 	add(c.Endpoint.Hostname(), uint32(port))
 
 	if cfg.Machine().IsControlPlane() {
-		add("localhost", uint32(c.APIServer.Port))
+		add(kubePrismHost, uint32(c.APIServer.Port))
 	}
 
 	for _, m := range members {
