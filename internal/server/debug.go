@@ -16,7 +16,7 @@ import (
 type DebugSpec struct {
 	Namespace string // of containerd, where the image is
 	Image     string
-	Args      []string // instead of the image's own, when there are any
+	Args      []string // instead of those that the image has for its entry point, when there are any
 	Env       map[string]string
 	Profile   DebugProfile
 	TTY       bool

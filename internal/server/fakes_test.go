@@ -22,15 +22,20 @@ import (
 	"github.com/basalt-os/basalt/internal/events"
 	"github.com/basalt-os/basalt/internal/logs"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources"
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/service"
+	"github.com/basalt-os/basalt/internal/state"
 )
 
 // node is an API server over fakes, with a client.
 type node struct {
 	conn   *grpc.ClientConn
 	server *server.Server
-	root   string // what the server takes for the root folder
+
+	services map[string]grpc.ServiceInfo
+	root     string // what the server takes for the root folder
 
 	machine     *fakeMachine
 	supervisor  *service.Supervisor
@@ -99,6 +104,12 @@ func (n *node) serve(t *testing.T) {
 	t.Helper()
 	registrar := grpc.NewServer(grpc.UnaryInterceptor(server.UnaryErrors), grpc.StreamInterceptor(server.StreamErrors))
 	n.server.Register(registrar)
+	table, err := resources.NewTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.New(resource.NewStore(), table).Register(registrar)
+	n.services = registrar.GetServiceInfo()
 	socket := filepath.Join(t.TempDir(), "machine.sock")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
