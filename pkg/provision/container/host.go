@@ -144,9 +144,12 @@ func (h *host) serve(ctx context.Context, wg *sync.WaitGroup) (chan error, error
 
 	serveHTTP(ctx, wg, failed, &http.Server{Handler: images, ReadHeaderTimeout: stopTimeout}, registryListener)
 
-	if err := h.serveDiscovery(ctx, wg, failed); err != nil {
+	discoveryListener, err := h.listen(provision.DiscoveryPort)
+	if err != nil {
 		return nil, err
 	}
+
+	h.serveDiscovery(ctx, wg, failed, discoveryListener)
 
 	balancerListener, err := h.listen(provision.KubernetesPort)
 	if err != nil {
