@@ -35,6 +35,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
 	kubernetes := flags.String("kubernetes", build.DefaultKubernetes,
 		"versions of Kubernetes to build, separated by commas; bin/kubectl is of the first")
+	output := flags.String("output", "", "folder for the results (default _out and, for the user's programs, bin)")
 	lint := flags.Bool("lint", false, "check the sources instead of building")
 
 	if err := flags.Parse(args); err != nil {
@@ -52,6 +53,10 @@ func run(ctx context.Context, args []string) error {
 	}
 
 	options := build.Options{Root: root, Cache: dir, Kubernetes: strings.Split(*kubernetes, ","), Progress: os.Stderr}
+
+	if *output != "" {
+		options.Output, options.Programs = *output, filepath.Join(*output, "bin")
+	}
 
 	if *lint {
 		return checkSources(ctx, options)

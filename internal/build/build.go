@@ -223,7 +223,13 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 	}
 
 	images := b.images(programs, nft, mount)
-	root := b.rootTree(programs, nft)
+
+	bill, err := b.rootBill(programs)
+	if err != nil {
+		return nil, err
+	}
+
+	root := b.rootTree(programs, nft, bill)
 
 	packed, err := b.packAll(ctx, images, root, result)
 	if err != nil {

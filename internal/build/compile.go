@@ -18,11 +18,12 @@ import (
 
 	"github.com/basalt-os/basalt/internal/build/cache"
 	"github.com/basalt-os/basalt/internal/build/debian"
+	"github.com/basalt-os/basalt/internal/build/sbom"
 )
 
 // recipe changes when the way in which components are compiled does, so that
 // cached results of the old way are not taken.
-const recipe = "1"
+const recipe = "2"
 
 // program is a compiled program in the cache.
 type program struct {
@@ -38,6 +39,7 @@ type compiled struct {
 	Name     string
 	Origin   origin
 	Programs []program
+	Modules  []sbom.Module // that its programs are linked from
 }
 
 // program returns the program with the given name.
@@ -279,7 +281,20 @@ func describe(dir string, c component, o origin) error {
 		}
 
 		result.Programs = append(result.Programs, program{Name: file.Name(), Size: info.Size(), Sum: sum})
+
+		if len(c.c) > 0 {
+			continue
+		}
+
+		modules, err := sbom.Modules(filepath.Join(dir, file.Name()))
+		if err != nil {
+			return err
+		}
+
+		result.Modules = append(result.Modules, modules...)
 	}
+
+	result.Modules = sbom.Unique(result.Modules)
 
 	return writeJSON(filepath.Join(dir, describeFile), result)
 }

@@ -150,6 +150,8 @@ func kubernetesComponents(version string, first bool) []component {
 	kubectl.name, kubectl.programs = "kubectl", map[string]string{"kubectl": "k8s.io/kubernetes/cmd/kubectl"}
 	agnhost.name, agnhost.programs = "agnhost", map[string]string{"agnhost": "k8s.io/kubernetes/test/images/agnhost"}
 
+	agnhost.variables = func(string) map[string]string { return map[string]string{"main.Version": AgnhostVersion} }
+
 	return []component{node, kubectl, agnhost}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/build/cache"
@@ -38,6 +39,10 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 			Title: image.title, Names: image.names, Digest: digests[i].String(),
 			Size: packed[i].Size(), Layers: packed[i].Layers,
 		})
+	}
+
+	if err := b.writeBills(programs, images); err != nil {
+		return err
 	}
 
 	if err := b.writeRoot(root); err != nil {
@@ -167,4 +172,20 @@ func writeProgram(name string, p program) error {
 	}
 
 	return file.CloseAtomicallyReplace()
+}
+
+// ImageNames are the public names of the images in the layout in dir.
+func ImageNames(dir string) ([]string, error) {
+	var index v1.Index
+
+	if err := readJSON(filepath.Join(dir, v1.ImageIndexFile), &index); err != nil {
+		return nil, err
+	}
+
+	names := make([]string, 0, len(index.Manifests))
+	for _, d := range index.Manifests {
+		names = append(names, d.Annotations[v1.AnnotationRefName])
+	}
+
+	return names, nil
 }

@@ -47,9 +47,12 @@ func mergedUsr(t *tree.Tree) *tree.Tree {
 	return t
 }
 
+// rootParts are the components in the root tree.
+func rootParts() []string { return []string{"basalt", "cni", "containerd", "runc"} }
+
 // rootTree is the node's read-only root file system. Empty files and folders
 // are places for what the node mounts at run time.
-func (b *builder) rootTree(programs map[string]compiled, nft *tree.Tree) *tree.Tree {
+func (b *builder) rootTree(programs map[string]compiled, nft *tree.Tree, bill string) *tree.Tree {
 	t := mergedUsr(tree.New()).Merge(nft)
 
 	for _, name := range []string{"containerd", "containerd-shim-runc-v2"} {
@@ -66,7 +69,8 @@ func (b *builder) rootTree(programs map[string]compiled, nft *tree.Tree) *tree.T
 		one(t, "usr/bin/basalt", node.program("basalt"))
 	}
 
-	t.Symlink("usr/sbin/init", "../bin/basalt").
+	t.Text("usr/share/sbom/basalt.cdx.json", 0o644, bill).
+		Symlink("usr/sbin/init", "../bin/basalt").
 		Text("etc/os-release", 0o644, osRelease()).
 		Text("etc/passwd", 0o644, passwd).
 		Text("etc/group", 0o644, group).

@@ -1,0 +1,110 @@
+package build
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/basalt-os/basalt/internal/build/debian"
+	"github.com/basalt-os/basalt/internal/build/sbom"
+	"github.com/basalt-os/basalt/internal/version"
+)
+
+// bill is the bill of materials of something made of components and Debian
+// packages.
+func (b *builder) bill(name, version string, programs map[string]compiled, parts, packages []string) (string, error) {
+	result := sbom.Bill{Name: name, Version: strings.TrimPrefix(version, "v"), Packages: b.named(packages)}
+
+	for _, part := range parts {
+		c := programs[part]
+		result.Modules = append(result.Modules, c.Modules...)
+
+		for _, p := range c.Programs {
+			result.Programs = append(result.Programs, sbom.Program{
+				Name: p.Name, Version: strings.TrimPrefix(c.Origin.Version, "v"), SHA256: p.Sum,
+			})
+		}
+	}
+
+	return result.Encode()
+}
+
+// named are Debian packages in the order of their names.
+func (b *builder) named(names []string) []debian.Package {
+	var packages []debian.Package
+
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		packages = append(packages, b.packages[name])
+	}
+
+	return packages
+}
+
+// rootBill is the bill of the root tree; it is in the tree.
+func (b *builder) rootBill(programs map[string]compiled) (string, error) {
+	return b.bill("basalt", version.Version, programs, rootParts(), append([]string{"ca-certificates"}, nftPackages...))
+}
+
+// writeBills puts the bills of all images and of the root tree beside the
+// layout, and removes those of images that are gone.
+func (b *builder) writeBills(programs map[string]compiled, images []image) error {
+	bills := map[string]string{}
+
+	var err error
+
+	if bills["root.cdx.json"], err = b.rootBill(programs); err != nil {
+		return err
+	}
+
+	for _, i := range images {
+		packages := i.packages
+		if len(i.layers) > 1 { // all but pause have the base layer
+			packages = append([]string{"ca-certificates"}, packages...)
+		}
+
+		repository, _, _ := strings.Cut(i.names[0], ":")
+
+		if bills[i.title+"-"+i.version+".cdx.json"], err = b.bill(repository, i.version, programs, i.parts, packages); err != nil {
+			return err
+		}
+	}
+
+	dir := filepath.Join(b.options.Output, "sbom")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("writing bills of materials: %w", err)
+	}
+
+	for name, text := range bills {
+		if err := writeText(filepath.Join(dir, name), text); err != nil {
+			return fmt.Errorf("writing bills of materials: %w", err)
+		}
+	}
+
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("writing bills of materials: %w", err)
+	}
+
+	for _, file := range old {
+		if _, ok := bills[file.Name()]; !ok {
+			if err := os.Remove(filepath.Join(dir, file.Name())); err != nil {
+				return fmt.Errorf("removing an old bill of materials: %w", err)
+			}
+		}
+	}
+
+	return nil
+}
+
+// writeText replaces a file when its content is another.
+func writeText(name, text string) error {
+	if data, err := os.ReadFile(name); err == nil && string(data) == text {
+		return nil
+	}
+
+	return renameio.WriteFile(name, []byte(text), 0o644)
+}
