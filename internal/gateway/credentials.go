@@ -168,7 +168,7 @@ func (r *rotating) ClientHandshake(
 }
 
 func (r *rotating) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", SecurityVersion: "1.3", ServerName: r.serverName}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: r.serverName}
 }
 
 func (r *rotating) Clone() credentials.TransportCredentials {
