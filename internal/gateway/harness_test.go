@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -29,8 +28,6 @@ import (
 	"github.com/basalt-os/basalt/internal/rbac"
 	"github.com/basalt-os/basalt/pkg/secrets"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // machined stands for the node behind a gateway.
 type machined struct {
