@@ -168,7 +168,7 @@ func (r *rotating) ClientHandshake(
 }
 
 func (r *rotating) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: r.serverName}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 func (r *rotating) Clone() credentials.TransportCredentials {
