@@ -35,6 +35,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("build", flag.ContinueOnError)
 	kubernetes := flags.String("kubernetes", build.DefaultKubernetes,
 		"versions of Kubernetes to build, separated by commas; bin/kubectl is of the first")
+	verify := flags.Bool("verify", false, "build everything a second time in another folder and compare")
 	output := flags.String("output", "", "folder for the results (default _out and, for the user's programs, bin)")
 	lint := flags.Bool("lint", false, "check the sources instead of building")
 
@@ -62,7 +63,12 @@ func run(ctx context.Context, args []string) error {
 		return checkSources(ctx, options)
 	}
 
-	result, err := build.Run(ctx, options)
+	run := build.Run
+	if *verify {
+		run = build.Verify
+	}
+
+	result, err := run(ctx, options)
 	if err != nil {
 		return err
 	}

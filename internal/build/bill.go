@@ -17,7 +17,7 @@ import (
 // bill is the bill of materials of something made of components and Debian
 // packages.
 func (b *builder) bill(name, version string, programs map[string]compiled, parts, packages []string) (string, error) {
-	result := sbom.Bill{Name: name, Version: strings.TrimPrefix(version, "v"), Packages: b.named(packages)}
+	result := sbom.Bill{Name: name, Version: strings.TrimPrefix(version, "v"), Packages: b.sortedPackages(packages)}
 
 	for _, part := range parts {
 		c := programs[part]
@@ -33,8 +33,8 @@ func (b *builder) bill(name, version string, programs map[string]compiled, parts
 	return result.Encode()
 }
 
-// named are Debian packages in the order of their names.
-func (b *builder) named(names []string) []debian.Package {
+// sortedPackages are Debian packages in the order of their names.
+func (b *builder) sortedPackages(names []string) []debian.Package {
 	var packages []debian.Package
 
 	for _, name := range slices.Sorted(slices.Values(names)) {

@@ -335,7 +335,7 @@ func (b *builder) packAll(ctx context.Context, images []image, root *tree.Tree, 
 
 // measure fills in what the result says about the root tree.
 func (b *builder) measure(ctx context.Context, root *tree.Tree, result *Result) error {
-	dir, err := b.cache.Get(ctx, "root", cache.Key("root", recipe, oci.Compression, root.Digest()),
+	dir, err := b.cache.Get(ctx, "root", cache.Key("root", packRecipe, oci.Compression, root.Digest()),
 		func(_ context.Context, dir string) error {
 			archive, size, err := oci.Measure(root)
 			if err != nil {

@@ -16,14 +16,20 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/basalt-os/basalt/internal/build/cache"
 	"github.com/basalt-os/basalt/internal/build/debian"
 	"github.com/basalt-os/basalt/internal/build/sbom"
 )
 
-// recipe changes when the way in which components are compiled does, so that
-// cached results of the old way are not taken.
-const recipe = "2"
+// A recipe changes when the way in which something is made does, so that cached
+// results of the old way are not taken.
+const (
+	compileRecipe = "2"
+	unpackRecipe  = "2"
+	packRecipe    = "2"
+)
 
 // program is a compiled program in the cache.
 type program struct {
@@ -175,7 +181,7 @@ func (b *builder) compileKey(c component, o origin) (string, error) {
 	}
 
 	inputs := []string{
-		"compile", recipe, runtime.GOARCH, b.tools.goVersion, c.name, sources, c.modFile,
+		"compile", compileRecipe, runtime.GOARCH, b.tools.goVersion, c.name, sources, c.modFile,
 		fmt.Sprint(c.programs), c.tags, strings.Join(b.goFlags(c, o), " "),
 	}
 
@@ -403,24 +409,37 @@ func (b *builder) runCC(ctx context.Context, c component, dir string) error {
 func (b *builder) unpack(ctx context.Context, name string) (string, error) {
 	p := b.packages[name]
 
-	return b.cache.Get(ctx, "debian-"+name, cache.Key("debian", recipe, p.SHA256), func(ctx context.Context, dir string) error {
+	return b.cache.Get(ctx, "debian-"+name, cache.Key("debian", unpackRecipe, p.SHA256), func(ctx context.Context, dir string) error {
 		return b.timed("debian package "+name+" "+p.Version, func(func()) error {
 			return b.apt.Unpack(ctx, p, dir)
 		}, nil)
 	})
 }
 
+// downloads is how many packages are fetched at once.
+const downloads = 4
+
 // pool unpacks several packages.
 func (b *builder) pool(ctx context.Context, names []string) (debian.Pool, error) {
+	dirs := make([]string, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(downloads)
+
+	for i, name := range names {
+		group.Go(func() (err error) {
+			dirs[i], err = b.unpack(ctx, name)
+
+			return explain(name, err)
+		})
+	}
+
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+
 	pool := debian.Pool{}
-
-	for _, name := range names {
-		dir, err := b.unpack(ctx, name)
-		if err != nil {
-			return nil, explain(name, err)
-		}
-
-		pool[name] = dir
+	for i, name := range names {
+		pool[name] = dirs[i]
 	}
 
 	return pool, nil

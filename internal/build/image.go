@@ -176,7 +176,7 @@ func (b *builder) packLayer(ctx context.Context, l layer) (oci.Layer, error) {
 		return oci.Layer{}, err
 	}
 
-	dir, err := b.cache.Get(ctx, "layer-"+l.name, cache.Key("layer", recipe, oci.Compression, l.tree.Digest()),
+	dir, err := b.cache.Get(ctx, "layer-"+l.name, cache.Key("layer", packRecipe, oci.Compression, l.tree.Digest()),
 		func(_ context.Context, dir string) error {
 			return b.timed("packing "+l.name, func(func()) error { return oci.WriteLayer(dir, l.tree) }, nil)
 		})

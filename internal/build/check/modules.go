@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/basalt-os/basalt/internal/build/source"
 )
 
 // refused are modules that nothing in this project depends on, and why.
@@ -119,7 +121,7 @@ func generatedCode(ctx context.Context, o Options) (report string, err error) {
 	}
 	defer os.RemoveAll(work)
 
-	if err := copySources(o.Root, work); err != nil {
+	if err := source.Copy(o.Root, work); err != nil {
 		return "", err
 	}
 
@@ -130,57 +132,11 @@ func generatedCode(ctx context.Context, o Options) (report string, err error) {
 	return compareSources(o.Root, work)
 }
 
-// sources calls f for the files of the main module and its documents.
-func sources(root string, f func(relative string) error) error {
-	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-
-		relative, err := filepath.Rel(root, name)
-		if err != nil {
-			return err
-		}
-
-		if d.IsDir() {
-			switch relative {
-			case ".git", "_out", "bin", "build":
-				return fs.SkipDir
-			}
-
-			return nil
-		}
-
-		if !d.Type().IsRegular() {
-			return nil
-		}
-
-		return f(relative)
-	})
-}
-
-func copySources(from, to string) error {
-	return sources(from, func(relative string) error {
-		data, err := os.ReadFile(filepath.Join(from, relative))
-		if err != nil {
-			return err
-		}
-
-		target := filepath.Join(to, relative)
-
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return err
-		}
-
-		return os.WriteFile(target, data, 0o644)
-	})
-}
-
 // compareSources reports the files that generating has changed or added.
 func compareSources(before, after string) (string, error) {
 	var reports strings.Builder
 
-	err := sources(after, func(relative string) error {
+	err := source.Walk(after, func(relative string) error {
 		fresh, err := os.ReadFile(filepath.Join(after, relative))
 		if err != nil {
 			return err
