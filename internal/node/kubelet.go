@@ -41,6 +41,10 @@ func (n *Node) prepareKubelet(ctx context.Context) (service.Runner, error) {
 		return nil, err
 	}
 
+	if err := n.issueKubeletCert(ctx, spec.Spec.ExpectedNodename); err != nil {
+		return nil, err
+	}
+
 	mounts := kubeletMounts(n.groups.Unified())
 	for _, m := range spec.Spec.ExtraMounts {
 		mounts = append(mounts, specs.Mount{

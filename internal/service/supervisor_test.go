@@ -100,7 +100,7 @@ func TestStartInOrderStopInReverse(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		synctest.Wait()
+		time.Sleep(time.Second) // of the bubble's clock
 		diff(t, []string{"kubelet: Starting", "kubelet: Waiting"}, r.take())
 
 		if err := s.Start("containerd"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,8 @@ const (
 	firstDelay  = 250 * time.Millisecond // before the first restart
 	maxDelay    = 5 * time.Second        // before every later one
 	stableAfter = 30 * time.Second       // a run of this length starts the delays anew
+
+	settleTime = 10 * time.Millisecond // without change, before a wait is reported
 
 	eagerPeriod    = 100 * time.Millisecond // between checks until the first success
 	grace          = 10 * time.Second       // for which a failure is not reported before the first success
@@ -282,24 +285,52 @@ func (u *unit) wait(ctx context.Context) error {
 		return nil
 	}
 
+	ctx, cancel := context.WithCancel(ctx)
+
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
+	defer cancel()
+
+	type result struct {
+		condition Condition
+		err       error
+	}
+
+	results := make(chan result, len(conditions))
+
+	for _, condition := range conditions {
+		waiting.Go(func() { results <- result{condition, condition.Wait(ctx)} })
+	}
+
+	// What is met at once, or together with others, is not worth an event.
+	settled := time.NewTimer(settleTime)
+	defer settled.Stop()
+
+	for len(conditions) > 0 {
+		select {
+		case r := <-results:
+			if r.err != nil {
+				return fmt.Errorf("waiting for %s: %w", r.condition, r.err)
+			}
+
+			conditions = slices.DeleteFunc(conditions, func(c Condition) bool { return c.String() == r.condition.String() })
+			settled.Reset(settleTime)
+		case <-settled.C:
+			u.enter(Waiting, "Waiting for %s", list(conditions))
+		}
+	}
+
+	return nil
+}
+
+// list names conditions for people.
+func list(conditions []Condition) string {
 	names := make([]string, 0, len(conditions))
 	for _, condition := range conditions {
 		names = append(names, condition.String())
 	}
 
-	u.enter(Waiting, "Waiting for %s", strings.Join(names, ", "))
-
-	for i, condition := range conditions {
-		if err := condition.Wait(ctx); err != nil {
-			return fmt.Errorf("waiting for %s: %w", condition, err)
-		}
-
-		if left := names[i+1:]; len(left) > 0 {
-			u.enter(Waiting, "Waiting for %s", strings.Join(left, ", "))
-		}
-	}
-
-	return nil
+	return strings.Join(names, ", ")
 }
 
 // up is the condition that another service is up.
