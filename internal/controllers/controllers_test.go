@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/basalt-os/basalt/internal/controllers/block"
 	"github.com/basalt-os/basalt/internal/controllers/clock"
 	"github.com/basalt-os/basalt/internal/controllers/cluster"
 	"github.com/basalt-os/basalt/internal/controllers/config"
@@ -22,9 +23,12 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/cri"
 	"github.com/basalt-os/basalt/internal/controllers/etcd"
 	"github.com/basalt-os/basalt/internal/controllers/files"
+	"github.com/basalt-os/basalt/internal/controllers/hardware"
 	"github.com/basalt-os/basalt/internal/controllers/k8s"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/kubelet"
 	"github.com/basalt-os/basalt/internal/controllers/network"
+	"github.com/basalt-os/basalt/internal/controllers/perf"
+	"github.com/basalt-os/basalt/internal/controllers/runtime"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
@@ -93,6 +97,12 @@ func controlPlane(t *testing.T, dir string) []reconcile.Controller {
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: logger, IdentityPath: filepath.Join(dir, "identity.yaml"), OperatingSystem: "Basalt (test)",
 		}),
+		runtime.Controllers(runtime.Dependencies{
+			Config: reader, Name: "Basalt", Version: "test", Platform: "container", Proc: filepath.Join(dir, "proc"), Sys: dir,
+		}),
+		perf.Controllers("/proc"),
+		hardware.Controllers("/proc", "/sys"),
+		block.Controllers("/proc/self/mountinfo"),
 		k8s.Controllers(k8s.Dependencies{
 			Config: reader, Host: kubelet.Host{Container: true}, Files: k8s.KubeletFiles{Root: dir},
 			SecretsRoot: filepath.Join(dir, "secrets"), ConfigRoot: filepath.Join(dir, "config"),

@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/basalt-os/basalt/internal/resources/runtime"
+)
+
+func TestParamPath(t *testing.T) {
+	t.Parallel()
+
+	for _, test := range []struct {
+		name, want string
+		ok         bool
+	}{
+		{"proc.sys.net.ipv4.ip_forward", "/proc/sys/net/ipv4/ip_forward", true},
+		{"proc.sys.net/ipv4/conf/eth0.100/forwarding", "/proc/sys/net/ipv4/conf/eth0.100/forwarding", true},
+		{"proc.sys.kernel.shmmax", "/proc/sys/kernel/shmmax", true},
+		{"proc.sys.vm.overcommit_memory", "", false},
+		{"proc.sys.net/../vm/overcommit_memory", "", false},
+		{"proc.sys.net/../../uptime", "", false},
+		{"sys.block.sda.queue.scheduler", "", false},
+	} {
+		if got, ok := paramPath("/proc", test.name); got != test.want || ok != test.ok {
+			t.Errorf("%s: %q, %v; want %q, %v", test.name, got, ok, test.want, test.ok)
+		}
+	}
+}
+
+func TestSetParam(t *testing.T) {
+	t.Parallel()
+
+	proc := t.TempDir()
+	file := filepath.Join(proc, "sys/net/ipv4/ip_forward")
+
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := os.WriteFile(file, []byte("0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	const name = "proc.sys.net.ipv4.ip_forward"
+
+	before := map[string]runtime.KernelParamStatus{}
+
+	for _, value := range []string{"1", "2"} {
+		got, err := setParam(proc, name, runtime.KernelParamSpec{Value: value}, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		// The default stays what it was before anybody set it.
+		if diff := cmp.Diff(runtime.KernelParamStatus{Current: value, Default: "0"}, got); diff != "" {
+			t.Errorf("status (-want +got):\n%s", diff)
+		}
+
+		before[name] = got
+	}
+
+	if _, err := setParam(proc, "proc.sys.net.missing", runtime.KernelParamSpec{}, nil); err == nil {
+		t.Error("a parameter that does not exist was set")
+	}
+
+	got, err := setParam(proc, "proc.sys.net.missing", runtime.KernelParamSpec{IgnoreErrors: true}, nil)
+	if err != nil || !got.Unsupported {
+		t.Errorf("a parameter that may be missing: %v, %v", got, err)
+	}
+}
+
+func TestModules(t *testing.T) {
+	t.Parallel()
+
+	got := modules(fstest.MapFS{"modules": {Data: []byte(
+		"nf_nat 61440 2 xt_nat,nft_nat, Live 0x0000000000000000\nloop 40960 0 - Loading 0xffff\nbroken\n")}})
+	want := map[string]runtime.LoadedKernelModule{
+		"nf_nat": {Size: 61440, ReferenceCount: 2, Dependencies: []string{"xt_nat", "nft_nat"}, State: "Live", Address: "0x0000000000000000"},
+		"loop":   {Size: 40960, State: "Loading", Address: "0xffff"},
+	}
+
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("modules (-want +got):\n%s", diff)
+	}
+
+	if none := modules(fstest.MapFS{}); none != nil {
+		t.Errorf("without a list: %v", none)
+	}
+}
+
+func FuzzModules(f *testing.F) {
+	f.Add("nf_nat 61440 2 xt_nat,nft_nat, Live 0x0\n")
+
+	f.Fuzz(func(t *testing.T, text string) {
+		for name := range modules(fstest.MapFS{"modules": {Data: []byte(text)}}) {
+			if name == "" {
+				t.Error("a module without a name")
+			}
+		}
+	})
+}
