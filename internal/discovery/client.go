@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	wire "github.com/basalt-os/basalt/api/discovery"
+	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/cluster"
 )
 
@@ -99,11 +100,17 @@ func NewClient(options ClientOptions) (*Client, error) {
 }
 
 // SetLocal says what to tell about this node, with its KubeSpan endpoints. Until
-// the first call, nothing is told.
+// the first call, nothing is told; what was told already is not told again
+// before it expires.
 func (c *Client) SetLocal(affiliate cluster.Affiliate) {
 	c.mu.Lock()
+	same := c.local != nil && resource.Equal(*c.local, affiliate)
 	c.local = &affiliate
 	c.mu.Unlock()
+
+	if same {
+		return
+	}
 
 	select {
 	case c.localChanged <- struct{}{}:

@@ -41,3 +41,9 @@ func Snapshot(data []byte, now time.Time) ([]byte, error) {
 
 	return r.snapshot()
 }
+
+// Pending says whether the client has something to tell.
+func (c *Client) Pending() bool { return len(c.localChanged) > 0 }
+
+// Told takes what is pending.
+func (c *Client) Told() { <-c.localChanged }
