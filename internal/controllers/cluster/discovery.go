@@ -22,6 +22,7 @@ type finder struct {
 	services cluster.Config
 	node     string
 	clients  []*discovery.Client
+	told     *cluster.Affiliate // to the clients, about this node
 	changed  chan struct{}
 }
 
@@ -93,7 +94,7 @@ func (f *finder) follow(services cluster.Config, node string) error {
 		}
 	}
 
-	f.services, f.node, f.clients = services, node, clients
+	f.services, f.node, f.clients, f.told = services, node, clients, nil
 
 	select {
 	case f.changed <- struct{}{}:
@@ -103,10 +104,17 @@ func (f *finder) follow(services cluster.Config, node string) error {
 	return nil
 }
 
-// tell says what the services are to know about this node.
+// tell says what the services are to know about this node. It is said once:
+// everything said goes to the services, and what comes back leads here again.
 func (f *finder) tell(local cluster.Affiliate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+
+	if f.told != nil && resource.Equal(*f.told, local) {
+		return
+	}
+
+	f.told = &local
 
 	for _, c := range f.clients {
 		c.SetLocal(local)
