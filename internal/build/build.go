@@ -152,13 +152,15 @@ func newBuilder(ctx context.Context, options Options) (*builder, error) {
 		return nil, err
 	}
 
-	tools, err := findToolchain(ctx)
+	display := progress.New(options.Progress)
+
+	tools, err := ensureToolchain(ctx, display)
 	if err != nil {
 		return nil, err
 	}
 
 	tools.goCache = options.GoCache
-	b := &builder{options: options, cache: store, display: progress.New(options.Progress), tools: tools}
+	b := &builder{options: options, cache: store, display: display, tools: tools}
 	b.loadTimings()
 
 	return b, nil

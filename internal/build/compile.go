@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -67,53 +66,6 @@ func (c compiled) Size() int64 {
 	}
 
 	return size
-}
-
-// toolchain is what compiles: the same sources give the same programs as long
-// as it is the same.
-type toolchain struct {
-	goVersion string
-	cc        string // the C compiler's program
-	ccVersion string // its version, target and C library
-	goCache   string // folder for Go's own cache, "" for the user's
-}
-
-// findToolchain asks the compilers who they are.
-func findToolchain(ctx context.Context) (toolchain, error) {
-	t := toolchain{cc: "gcc"}
-
-	out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
-	if err != nil {
-		return toolchain{}, fmt.Errorf("asking Go for its version: %w", err)
-	}
-
-	t.goVersion = strings.TrimSpace(string(out))
-
-	if _, err := exec.LookPath(t.cc); err != nil {
-		return toolchain{}, &Problem{Component: "runc", What: "there is no C compiler (gcc) on this machine",
-			Remedy: "install gcc and the C library's headers; on Debian: apt-get install gcc libc6-dev", Err: err}
-	}
-
-	var answers []string
-
-	for _, question := range []string{"-dumpfullversion", "-dumpmachine", "-print-file-name=libc.a"} {
-		out, err := exec.CommandContext(ctx, t.cc, question).Output()
-		if err != nil {
-			return toolchain{}, fmt.Errorf("asking %s for its version: %w", t.cc, err)
-		}
-
-		answers = append(answers, strings.TrimSpace(string(out)))
-	}
-
-	libc, err := fileSum(answers[2])
-	if err != nil {
-		return toolchain{}, &Problem{Component: "runc", What: "there is no static C library on this machine",
-			Remedy: "install the C library's headers; on Debian: apt-get install libc6-dev", Err: err}
-	}
-
-	t.ccVersion = answers[0] + " " + answers[1] + " " + libc
-
-	return t, nil
 }
 
 func fileSum(name string) (string, error) {

@@ -64,7 +64,7 @@ func explain(component string, err error) error {
 		p.Remedy = "check that GOPROXY serves what go.sum names, or set GOPROXY=direct"
 	case ccWords.MatchString(text):
 		p.What = "there is no C compiler (gcc) on this machine"
-		p.Remedy = "install gcc and the C library's headers; on Debian: apt-get install gcc libc6-dev"
+		p.Remedy = installCC
 	default:
 		return fmt.Errorf("building %s: %w", component, err)
 	}

@@ -81,6 +81,26 @@ func (a Apt) Update(ctx context.Context) error {
 	return nil
 }
 
+// Install installs packages on this machine, which needs root.
+func (a Apt) Install(ctx context.Context, names ...string) error {
+	args := append([]string{"-q", "-y", "--no-install-recommends", "install"}, names...)
+
+	_, err := a.run(ctx, "", "apt-get", args...)
+	if errors.Is(err, ErrUnknownPackage) {
+		if _, err := a.run(ctx, "", "apt-get", "-q", "update"); err != nil {
+			return fmt.Errorf("fetching Debian's package lists: %w", err)
+		}
+
+		_, err = a.run(ctx, "", "apt-get", args...)
+	}
+
+	if err != nil {
+		return fmt.Errorf("installing %s: %w", strings.Join(names, " "), err)
+	}
+
+	return nil
+}
+
 // Resolve finds the packages by name, in the order of the names.
 func (a Apt) Resolve(ctx context.Context, names ...string) ([]Package, error) {
 	out, err := a.run(ctx, "", "apt-cache", append(append(a.options(), "show", "--no-all-versions"), names...)...)
@@ -222,7 +242,8 @@ func (a Apt) run(ctx context.Context, dir, name string, args ...string) ([]byte,
 		return nil, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, ErrNoApt
-	case strings.Contains(stderr.String(), "Unable to locate package"), strings.Contains(stderr.String(), "No packages found"):
+	case strings.Contains(stderr.String(), "Unable to locate package"), strings.Contains(stderr.String(), "No packages found"),
+		strings.Contains(stderr.String(), "has no installation candidate"):
 		return out, fmt.Errorf("%w: %s", ErrUnknownPackage, strings.TrimSpace(stderr.String()))
 	default:
 		return out, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(stderr.String()))

@@ -57,14 +57,14 @@ func TestLine(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 	tests := []struct {
-		step Step
+		step *Step
 		want string
 	}{
-		{Step{name: "runc"}, "runc: 1m5s"},
-		{Step{name: "runc", last: 90 * time.Second}, "runc: 1m5s of about 1m30s"},
-		{Step{name: "runc", units: 7}, "runc: 1m5s, 7 packages"},
-		{Step{name: "runc", last: 90 * time.Second, units: 7, total: 10}, "runc: 1m5s of about 1m30s, 7 of 10 packages"},
-		{Step{name: "runc", units: 12, total: 10}, "runc: 1m5s, 12 packages"},
+		{&Step{name: "runc"}, "runc: 1m5s"},
+		{&Step{name: "runc", last: 90 * time.Second}, "runc: 1m5s of about 1m30s"},
+		{&Step{name: "runc", units: 7}, "runc: 1m5s, 7 packages"},
+		{&Step{name: "runc", last: 90 * time.Second, units: 7, total: 10}, "runc: 1m5s of about 1m30s, 7 of 10 packages"},
+		{&Step{name: "runc", units: 12, total: 10}, "runc: 1m5s, 12 packages"},
 	}
 
 	for _, test := range tests {
