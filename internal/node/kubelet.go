@@ -26,7 +26,7 @@ func (n *Node) kubeletService() service.Definition {
 		ID:        "kubelet",
 		DependsOn: []string{"containerd"},
 		Conditions: []service.Condition{
-			n.timeSync(), n.networkReady(), exists[k8s.KubeletSpec](n.store, k8s.KubeletID, "kubelet spec"),
+			n.timeSync(), n.networkReady(), exists[k8s.KubeletSpec](n.store, k8s.KubeletID, "kubelet spec"), n.joinable(),
 		},
 		Prepare: n.prepareKubelet,
 		Stale:   staleSpec[k8s.KubeletSpec](n.store, k8s.KubeletID),

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
@@ -18,7 +19,7 @@ import (
 // start makes the parts of the node work, and boots it in the background.
 func (n *Node) start(ctx context.Context) error {
 	var err error
-	if n.table, err = resources.NewTable(); err != nil {
+	if n.table, err = resources.NewTable(resources.Describe[reconcile.Status]()); err != nil {
 		return fmt.Errorf("making resource table: %w", err)
 	}
 
