@@ -31,7 +31,7 @@ type Dependencies struct {
 
 // Controllers are all controllers of this package.
 func Controllers(d Dependencies) []reconcile.Controller {
-	return []reconcile.Controller{Config(d.Config), Spec(), PKI(d.PKI)}
+	return []reconcile.Controller{Config(d.Config), Spec(), PKI(d.PKI), Member()}
 }
 
 // Config takes the settings of the member from the configuration.

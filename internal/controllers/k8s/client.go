@@ -34,17 +34,17 @@ func credentialInputs() []reconcile.Input {
 
 // nodeConfig is how the node itself calls the Kubernetes API: as an
 // administrator where it runs the control plane, as its kubelet elsewhere.
-func nodeConfig(ctx context.Context, rt *reconcile.Runtime, files KubeletFiles) (*rest.Config, error) {
-	machine, err := derive.Need[config.MachineType](ctx, rt, config.MachineTypeID)
+func nodeConfig(ctx context.Context, from resource.Reader, files KubeletFiles) (*rest.Config, error) {
+	machine, err := derive.Need[config.MachineType](ctx, from, config.MachineTypeID)
 	if err != nil {
 		return nil, err
 	}
 
 	if machine.Spec.Type.IsControlPlane() {
-		return adminConfig(ctx, rt)
+		return adminConfig(ctx, from)
 	}
 
-	if _, err := derive.Need[k8s.KubeletKubeconfig](ctx, rt, k8s.KubeletID); err != nil {
+	if _, err := derive.Need[k8s.KubeletKubeconfig](ctx, from, k8s.KubeletID); err != nil {
 		return nil, err
 	}
 
@@ -57,8 +57,8 @@ func nodeConfig(ctx context.Context, rt *reconcile.Runtime, files KubeletFiles) 
 }
 
 // adminConfig is how a control plane calls the Kubernetes API.
-func adminConfig(ctx context.Context, rt *reconcile.Runtime) (*rest.Config, error) {
-	kubeconfigs, err := derive.Need[secrets.Kubernetes](ctx, rt, secrets.KubernetesID)
+func adminConfig(ctx context.Context, from resource.Reader) (*rest.Config, error) {
+	kubeconfigs, err := derive.Need[secrets.Kubernetes](ctx, from, secrets.KubernetesID)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/args"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/controllers/etcd"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
@@ -27,9 +28,6 @@ import (
 
 // External says that a component leaves cloud matters to somebody else.
 const external = "external"
-
-// etcdServer is the node's own etcd member.
-const etcdServer = "https://127.0.0.1:2379"
 
 // controlPlane is a controller of one resource that exists on control planes
 // only.
@@ -67,7 +65,7 @@ func apiServerConfig(cluster machineconfig.Cluster) (k8s.APIServerConfig, error)
 		Image:                   server.Image,
 		CloudProvider:           cloudProvider(cluster),
 		ControlPlaneEndpoint:    cluster.Endpoint.String(),
-		EtcdServers:             []string{etcdServer},
+		EtcdServers:             []string{etcd.LocalServer},
 		LocalPort:               server.Port,
 		ServiceCIDRs:            prefixes(cluster.Network.ServiceSubnets),
 		ExtraArgs:               argValues(server.ExtraArgs),

@@ -447,12 +447,12 @@ func etcdAnswered(ctx context.Context, rt *reconcile.Runtime) error {
 		return err
 	}
 
-	etcd, err := derive.Need[v1alpha1.Service](ctx, rt, "etcd")
+	service, err := derive.Need[v1alpha1.Service](ctx, rt, "etcd")
 	if err != nil {
 		return err
 	}
 
-	if !etcd.Spec.Running || !etcd.Spec.Healthy {
+	if !service.Spec.Running || !service.Spec.Healthy {
 		return reconcile.WaitingFor(resource.PointerOf[v1alpha1.Service]("etcd"), "it is not healthy")
 	}
 

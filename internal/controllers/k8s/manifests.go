@@ -3,18 +3,14 @@ package k8s
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/concurrency"
-	"go.uber.org/zap"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -23,13 +19,13 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/controllers/etcd"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/apply"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/manifest"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
 	"github.com/basalt-os/basalt/internal/resources/secrets"
-	pkgsecrets "github.com/basalt-os/basalt/pkg/secrets"
 )
 
 // Manifests renders the bootstrap manifests.
@@ -187,13 +183,11 @@ const applyLock = "talos:v1:manifestApplyMutex"
 // ManifestApply brings all manifests into the cluster, one node at a time.
 func ManifestApply() reconcile.Controller {
 	return derive.One("k8s.ManifestApplyController", k8s.ManifestStatusID,
-		[]reconcile.Input{
+		append(etcd.ClientInputs(),
 			reconcile.In[k8s.Manifest](),
 			derive.In[secrets.KubernetesRoot](secrets.KubernetesRootID),
 			derive.In[secrets.Kubernetes](secrets.KubernetesID),
-			derive.In[secrets.EtcdRoot](secrets.EtcdRootID),
-			derive.In[secrets.Etcd](secrets.EtcdID),
-		},
+		),
 		func(ctx context.Context, rt *reconcile.Runtime, current k8s.ManifestStatus) (k8s.ManifestStatus, error) {
 			manifests, err := resource.List[k8s.Manifest](ctx, rt)
 			if err != nil {
@@ -276,34 +270,9 @@ func newApplier(cfg *rest.Config, client kubernetes.Interface, rt *reconcile.Run
 // lock takes the cluster's lock for applying manifests. The returned function
 // gives it back.
 func lock(ctx context.Context, rt *reconcile.Runtime) (unlock func(), err error) {
-	root, err := derive.Need[secrets.EtcdRoot](ctx, rt, secrets.EtcdRootID)
+	client, err := etcd.Connect(ctx, rt)
 	if err != nil {
 		return nil, err
-	}
-
-	certs, err := derive.Need[secrets.Etcd](ctx, rt, secrets.EtcdID)
-	if err != nil {
-		return nil, err
-	}
-
-	pool, err := pkgsecrets.Pool(pkgsecrets.PEM(root.Spec.EtcdCA.Crt))
-	if err != nil {
-		return nil, fmt.Errorf("reading the authority of etcd: %w", err)
-	}
-
-	pair, err := tls.X509KeyPair(certs.Spec.EtcdAdmin.Crt, certs.Spec.EtcdAdmin.Key)
-	if err != nil {
-		return nil, fmt.Errorf("reading the client certificate of etcd: %w", err)
-	}
-
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints:   []string{etcdServer},
-		DialTimeout: 5 * time.Second,
-		Logger:      zap.NewNop(),
-		TLS:         &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("connecting to etcd: %w", err)
 	}
 
 	session, err := concurrency.NewSession(client, concurrency.WithContext(ctx))
