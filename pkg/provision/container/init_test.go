@@ -1,0 +1,58 @@
+package container
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/sys/mountinfo"
+)
+
+func TestCgroupMounts(t *testing.T) {
+	for name, test := range map[string]struct {
+		host []*mountinfo.Info
+		want []mount
+	}{
+		"unified": {
+			[]*mountinfo.Info{{Mountpoint: "/sys/fs/cgroup", FSType: "cgroup2", VFSOptions: "rw,nsdelegate"}},
+			[]mount{{"cgroup2", "/sys/fs/cgroup", "cgroup2", noPrograms, ""}},
+		},
+		"hybrid": {
+			[]*mountinfo.Info{
+				{Mountpoint: "/sys/fs/cgroup", FSType: "tmpfs", VFSOptions: "rw,mode=755"},
+				{Mountpoint: "/sys/fs/cgroup/cpu,cpuacct", FSType: "cgroup", VFSOptions: "rw,cpu,cpuacct"},
+				{Mountpoint: "/sys/fs/cgroup/systemd", FSType: "cgroup", VFSOptions: "rw,xattr,release_agent=/x,name=systemd"},
+				{Mountpoint: "/sys/fs/cgroup/unified", FSType: "cgroup2", VFSOptions: "rw"},
+				{Mountpoint: "/sys/fs/cgroups-elsewhere", FSType: "cgroup", VFSOptions: "rw,memory"},
+			},
+			[]mount{
+				{"tmpfs", "/sys/fs/cgroup", "tmpfs", noPrograms, "mode=0755"},
+				{"cgroup", "/sys/fs/cgroup/cpu,cpuacct", "cgroup", noPrograms, "cpu,cpuacct"},
+				{"cgroup", "/sys/fs/cgroup/systemd", "cgroup", noPrograms, "none,name=systemd"},
+				{"cgroup2", "/sys/fs/cgroup/unified", "cgroup2", noPrograms, ""},
+			},
+		},
+	} {
+		if diff := cmp.Diff(test.want, cgroupMounts(test.host), cmp.AllowUnexported(mount{})); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+func TestLinkNamesFitAndDiffer(t *testing.T) {
+	const limit = 15 // bytes of a link name
+
+	seen := map[string]string{}
+
+	for _, node := range []string{"basalt-worker-1", "basalt-worker-2", "basalt-worker-11", "a-very-long-name-of-a-cluster-worker-1"} {
+		name := vethName(node)
+		if len(name) > limit {
+			t.Errorf("link %q of %s is too long", name, node)
+		}
+
+		if other, ok := seen[name]; ok {
+			t.Errorf("%s and %s share link %s", node, other, name)
+		}
+
+		seen[name] = node
+	}
+}
