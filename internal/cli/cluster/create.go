@@ -110,6 +110,10 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 
 	begin := time.Now()
 
+	if err := printer.Do("check this machine", func(*steps.Step) error { return o.preflight(ctx, spec) }); err != nil {
+		return err
+	}
+
 	if err := o.create(ctx, printer, spec, patches); err != nil {
 		return o.fail(ctx, cmd, err)
 	}
@@ -122,6 +126,10 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 
 // fail cleans up after a failure, or says how to look.
 func (o *createOptions) fail(ctx context.Context, cmd *cobra.Command, cause error) error {
+	if ctx.Err() != nil {
+		cause = fmt.Errorf("interrupted: %w", context.Cause(ctx))
+	}
+
 	if o.keep {
 		cmd.PrintErrf("The cluster is kept: look at %s, and remove it with \"basaltctl cluster destroy --name %s\".\n",
 			o.folder().Path("nodes", "*", "console.log"), o.name)
@@ -265,22 +273,20 @@ func loadPatches(flag string, texts []string) ([]machineconfig.Patch, error) {
 	return patches, nil
 }
 
-func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec *provision.Spec, patches provision.Patches) error {
-	folder := o.folder()
-
-	err := printer.Do("check this machine", func(*steps.Step) error {
-		others, err := provision.List(o.state)
-		if err != nil {
-			return err
-		}
-
-		return container.Preflight(ctx, spec, folder, others)
-	})
+// preflight looks for what keeps the cluster from being created.
+func (o *createOptions) preflight(ctx context.Context, spec *provision.Spec) error {
+	others, err := provision.List(o.state)
 	if err != nil {
 		return err
 	}
 
-	err = printer.Do("generate configurations", func(*steps.Step) error {
+	return container.Preflight(ctx, spec, o.folder(), others)
+}
+
+func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec *provision.Spec, patches provision.Patches) error {
+	folder := o.folder()
+
+	err := printer.Do("generate configurations", func(*steps.Step) error {
 		configs, clientConfig, err := provision.Configure(spec, resolvers(), patches)
 		if err != nil {
 			return err

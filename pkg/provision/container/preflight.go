@@ -49,7 +49,7 @@ func Preflight(ctx context.Context, spec *provision.Spec, folder provision.Folde
 	}
 
 	errs = append(errs,
-		checkNetwork(spec),
+		checkNetwork(spec, existing),
 		checkSpace(string(folder), uint64(len(spec.Nodes))*spacePerNode),
 		checkFilesystems("overlay", "tmpfs", "proc", "sysfs"),
 		checkCgroups(),
@@ -62,7 +62,13 @@ func Preflight(ctx context.Context, spec *provision.Spec, folder provision.Folde
 
 // checkNetwork refuses a range in which the host has an address or a route of
 // its own.
-func checkNetwork(spec *provision.Spec) error {
+func checkNetwork(spec *provision.Spec, existing []provision.Spec) error {
+	// Other clusters are reported as such, and leftovers of this one go.
+	known := map[string]bool{bridgeName(spec.Name): true}
+	for _, other := range existing {
+		known[bridgeName(other.Name)] = true
+	}
+
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	if err != nil {
 		return fmt.Errorf("listing the host's routes: %w", err)
@@ -79,8 +85,8 @@ func checkNetwork(spec *provision.Spec) error {
 			name = link.Attrs().Name
 		}
 
-		if name == bridgeName(spec.Name) {
-			continue // left behind by this very cluster; it is cleaned up
+		if known[name] {
+			continue
 		}
 
 		return fmt.Errorf("network %s overlaps with %s, which this machine reaches by %s: choose another with --cidr", spec.Network, prefix, name)
