@@ -20,9 +20,9 @@ cluster: build ## run a cluster on this machine
 
 .PHONY: test
 test: lint ## run all checks and all tests, the last on a real cluster
-	go test -race $$(go list ./... | grep -v /test/e2e)
+	go test -race $$(go list ./... | grep -v /test/)
 	go run ./cmd/build $(build_flags)
-	go test ./test/e2e/...
+	go test ./test/...
 
 .PHONY: build
 build: ## compile everything: _out/root, _out/oci, bin

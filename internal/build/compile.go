@@ -1,7 +1,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -395,10 +394,4 @@ func (b *builder) pool(ctx context.Context, names []string) (debian.Pool, error)
 	}
 
 	return pool, nil
-}
-
-// packageLine tells a line of go build -v, which names a compiled package, from
-// a complaint.
-func packageLine(line []byte) bool {
-	return len(line) > 0 && !bytes.ContainsAny(line, " \t:#")
 }

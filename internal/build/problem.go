@@ -29,7 +29,7 @@ func (p *Problem) Unwrap() error { return p.Err }
 
 var (
 	networkWords = regexp.MustCompile(`no such host|connection refused|network is unreachable|i/o timeout|TLS handshake timeout|Temporary failure resolving|Could not connect|connection reset`)
-	moduleWords  = regexp.MustCompile(`unknown revision|404 Not Found|410 Gone|403 Forbidden|missing go\.sum entry|checksum mismatch|no required module provides|updates to go\.mod needed|malformed module`)
+	moduleWords  = regexp.MustCompile(`unknown revision|404 Not Found|410 Gone|403 Forbidden|missing go\.sum entry|checksum mismatch|no required module provides|updates to go\.mod needed|malformed module|: reading [a-z]+://`)
 	memoryWords  = regexp.MustCompile(`signal: killed|cannot allocate memory|out of memory|ld terminated with signal 9`)
 	ccWords      = regexp.MustCompile(`C compiler .* not found|"gcc": executable file not found`)
 )

@@ -26,6 +26,7 @@ func TestExplain(t *testing.T) {
 		"full disk, linker":  {said("link: write /tmp/x: no space left on device"), "the disk is full", "GOCACHE"},
 		"no network":         {said("dial tcp: lookup proxy.example: no such host"), "the network does not answer", "GOPROXY"},
 		"unknown module":     {said("example.com/m@v1.2.3: reading x: 404 Not Found"), "a module does not resolve", "go.sum"},
+		"absent module":      {said("example.com/m@v1.2.3: reading file:///x/v1.2.3.zip: no such file or directory"), "a module does not resolve", "go.sum"},
 		"wrong checksum":     {said("verifying example.com/m@v1: checksum mismatch"), "a module does not resolve", "go.sum"},
 		"no memory":          {said("link: signal: killed"), "ran out of memory", "4 GB"},
 		"no memory, malloc":  {said("fatal error: cannot allocate memory"), "ran out of memory", "swap"},

@@ -80,9 +80,10 @@ func readOutput(r io.Reader, advance func()) string {
 	for {
 		line, err := lines.ReadBytes('\n')
 
-		if packageLine(bytes.TrimSpace(line)) {
+		switch {
+		case packageLine(bytes.TrimSpace(line)):
 			advance()
-		} else {
+		case !bytes.HasPrefix(line, []byte("go: downloading ")):
 			kept.Write(line)
 		}
 
@@ -97,6 +98,12 @@ func readOutput(r io.Reader, advance func()) string {
 	}
 
 	return text
+}
+
+// packageLine tells a line of go build -v, which names a compiled package, from
+// a complaint.
+func packageLine(line []byte) bool {
+	return len(line) > 0 && !bytes.ContainsAny(line, " \t:#")
 }
 
 // killed says that a process was ended by SIGKILL, which nobody but the kernel

@@ -16,7 +16,7 @@ import (
 
 func TestReadOutput(t *testing.T) {
 	packages := 0
-	got := readOutput(strings.NewReader("runtime\ngithub.com/a/b\n# github.com/a/b\n./x.go:1:2: undefined: y\n"), func() { packages++ })
+	got := readOutput(strings.NewReader("go: downloading github.com/a/b v1.0.0\nruntime\ngithub.com/a/b\n# github.com/a/b\n./x.go:1:2: undefined: y\n"), func() { packages++ })
 
 	if want := "# github.com/a/b\n./x.go:1:2: undefined: y"; got != want || packages != 2 {
 		t.Errorf("%d packages and %q, want 2 and %q", packages, got, want)
