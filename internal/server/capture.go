@@ -51,7 +51,7 @@ func capture(ctx context.Context, request *machine.PacketCaptureRequest, output 
 	if err != nil {
 		return fmt.Errorf("opening packet socket: %w", err)
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	if request.GetPromiscuous() {
 		if err := connection.SetPromiscuous(true); err != nil {
 			return fmt.Errorf("switching to promiscuous mode: %w", err)

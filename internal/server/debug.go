@@ -56,7 +56,7 @@ func (s debugService) ContainerRun(stream grpc.BidiStreamingServer[machine.Debug
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	input, typed := io.Pipe()
-	defer input.Close()
+	defer func() { _ = input.Close() }()
 	signals, sizes := make(chan syscall.Signal), make(chan TerminalSize)
 	// It ends with the handler: gRPC then ends what waits for messages.
 	go func() {

@@ -167,7 +167,7 @@ func (s *Server) emptyEtcdData() error {
 	if err != nil {
 		return fmt.Errorf("removing etcd data: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	for _, entry := range entries {
 		if err := root.RemoveAll(entry.Name()); err != nil {
 			return fmt.Errorf("removing etcd data: %w", err)

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -167,7 +168,7 @@ func readAll(t *testing.T, receive func() (*common.Data, error)) []byte {
 	var all []byte
 	for {
 		chunk, err := receive()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all
 		}
 		if err != nil {
@@ -189,7 +190,7 @@ func readArchive(t *testing.T, archive []byte) map[string]string {
 	reader := tar.NewReader(plain)
 	for {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files
 		}
 		if err != nil {

@@ -38,7 +38,7 @@ func streamFile(ctx context.Context, output io.Writer, path string, tail int, fo
 	if err != nil {
 		return fmt.Errorf("watching log: %w", err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }()
 	if err := watcher.Add(filepath.Dir(real)); err != nil {
 		return fmt.Errorf("watching log: %w", err)
 	}
@@ -67,10 +67,10 @@ func streamFile(ctx context.Context, output io.Writer, path string, tail int, fo
 
 // endOf is nothing when the error is the end of the context.
 func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // nextChange waits for a change of the file. It is done when the context ends

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -121,7 +122,7 @@ func (n *node) serves(t *testing.T, method protoreflect.MethodDescriptor) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.SendMsg(request); err != nil && err != io.EOF {
+	if err := stream.SendMsg(request); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	if err := stream.CloseSend(); err != nil {
