@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/basalt-os/basalt/internal/controllers/block"
 	"github.com/basalt-os/basalt/internal/controllers/clock"
 	"github.com/basalt-os/basalt/internal/controllers/cluster"
 	"github.com/basalt-os/basalt/internal/controllers/config"
@@ -18,10 +19,13 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/cri"
 	"github.com/basalt-os/basalt/internal/controllers/etcd"
 	"github.com/basalt-os/basalt/internal/controllers/files"
+	"github.com/basalt-os/basalt/internal/controllers/hardware"
 	"github.com/basalt-os/basalt/internal/controllers/k8s"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/kubelet"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/staticpod"
 	"github.com/basalt-os/basalt/internal/controllers/network"
+	"github.com/basalt-os/basalt/internal/controllers/perf"
+	"github.com/basalt-os/basalt/internal/controllers/runtime"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/trust"
@@ -56,6 +60,12 @@ func (n *Node) controllers() []reconcile.Controller {
 		}),
 		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
+		runtime.Controllers(runtime.Dependencies{
+			Config: reader, Name: version.Name, Version: version.Tag, Platform: n.platform, Proc: "/proc", Sys: "/sys",
+		}),
+		hardware.Controllers("/proc", "/sys"),
+		perf.Controllers("/proc"),
+		block.Controllers("/proc/self/mountinfo"),
 		cri.Controllers(reader),
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,

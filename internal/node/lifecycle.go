@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	machineapi "github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/internal/controllers/k8s"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/server"
@@ -17,6 +18,9 @@ import (
 
 // leaveTimeout bounds how long a node that is reset takes to leave etcd.
 const leaveTimeout = 30 * time.Second
+
+// drainTimeout bounds how long pods may take to move to other nodes.
+const drainTimeout = time.Minute
 
 // lifecycle is how the API moves the machine through its life.
 type lifecycle struct{ n *Node }
@@ -34,8 +38,23 @@ func (l lifecycle) Reboot(ctx context.Context, mode server.RebootMode) error {
 }
 
 // Shutdown implements [server.Machine].
-func (l lifecycle) Shutdown(ctx context.Context, _ bool) error {
-	return l.n.endNode(ctx, machine.Shutdown, machine.PowerOff, l.n.stopPhases()...)
+func (l lifecycle) Shutdown(ctx context.Context, force bool) error {
+	phases := l.n.stopPhases()
+	if !force {
+		phases = append([]machine.Phase{l.n.drainPhase()}, phases...)
+	}
+
+	return l.n.endNode(ctx, machine.Shutdown, machine.PowerOff, phases...)
+}
+
+// drainPhase moves the pods of this node to others. A cluster that cannot take
+// them does not keep the node from ending.
+func (n *Node) drainPhase() machine.Phase {
+	return machine.Phase{Name: "drain", Tolerant: true, Tasks: []machine.Task{
+		task("cordonAndDrainNode", drainTimeout, func(ctx context.Context) error {
+			return k8s.Drain(ctx, n.store, k8s.KubeletFiles{}, n.logger)
+		}),
+	}}
 }
 
 // Reset implements [server.Machine]. The disks of a container node are the two
@@ -49,7 +68,7 @@ func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error
 	var phases []machine.Phase
 
 	if options.Graceful {
-		phases = append(phases, machine.Phase{Name: "leave", Tolerant: true, Tasks: []machine.Task{
+		phases = append(phases, l.n.drainPhase(), machine.Phase{Name: "leave", Tolerant: true, Tasks: []machine.Task{
 			task("leaveEtcd", leaveTimeout, l.n.leaveEtcd),
 		}})
 	}

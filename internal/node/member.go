@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	joinPeriod  = 2 * time.Second  // between attempts to join a cluster
-	joinTimeout = 10 * time.Second // of one attempt
+	joinPeriod  = 500 * time.Millisecond // between attempts to join a cluster
+	joinTimeout = 5 * time.Second        // of one attempt
 
 	promotePeriod = time.Second // between attempts to make the learner a voter
 )
