@@ -5,6 +5,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/basalt-os/basalt/internal/cli/cluster"
+	"github.com/basalt-os/basalt/internal/cli/get"
+	"github.com/basalt-os/basalt/internal/cli/observe"
 	"github.com/basalt-os/basalt/internal/version"
 )
 
@@ -18,7 +20,8 @@ func New() *cobra.Command {
 		SilenceErrors: true,
 	}
 
-	root.AddCommand(cluster.New())
+	root.AddCommand(cluster.New(), get.New())
+	root.AddCommand(observe.Commands()...)
 
 	return root
 }
