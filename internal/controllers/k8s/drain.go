@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/resource"
@@ -52,7 +53,9 @@ func Drain(ctx context.Context, store *resource.Store, files KubeletFiles, logge
 		return fmt.Errorf("cordoning node %s: %w", name.Spec.Nodename, err)
 	}
 
-	if err := cordon(ctx, client, name.Spec.Nodename); err != nil {
+	// The kubelet and NodeApply write the same object.
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error { return cordon(ctx, client, name.Spec.Nodename) })
+	if err != nil {
 		return fmt.Errorf("cordoning node %s: %w", name.Spec.Nodename, err)
 	}
 
