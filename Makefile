@@ -33,8 +33,8 @@ lint: ## check the sources
 	go run ./cmd/build -lint
 
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . ./...
+bench: build ## measure, and compare with the run before
+	go run ./test/bench
 
 .PHONY: clean
 clean: ## remove what was built; the cache stays
