@@ -33,7 +33,7 @@ lint: ## check the sources
 	go run ./cmd/build -lint
 
 .PHONY: bench
-bench: build ## measure, and compare with the run before
+bench: build ## measure, and compare with the last time
 	go run ./test/bench
 
 .PHONY: clean
