@@ -33,11 +33,11 @@ const startTimeout = 30 * time.Second
 var ErrNotRunning = errors.New("the cluster is stopped")
 
 // Start runs a host process for the cluster in a folder, detached from the
-// caller, and returns when it has started all nodes. It does nothing when one
-// runs already.
+// caller, and returns when it has started all nodes. When one runs already, it
+// starts the nodes that are stopped.
 func Start(ctx context.Context, folder provision.Folder) error {
-	if _, err := Nodes(ctx, folder); err == nil {
-		return nil
+	if statuses, err := Nodes(ctx, folder); err == nil {
+		return startStopped(ctx, folder, statuses)
 	}
 
 	log, err := os.OpenFile(folder.Path("host.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -78,6 +78,20 @@ func Start(ctx context.Context, folder provision.Folder) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+func startStopped(ctx context.Context, folder provision.Folder, statuses []NodeStatus) error {
+	for _, status := range statuses {
+		if status.State != Stopped {
+			continue
+		}
+
+		if err := StartNode(ctx, folder, status.Name); err != nil {
+			return fmt.Errorf("starting node %s: %w", status.Name, err)
+		}
+	}
+
+	return nil
 }
 
 // Stop ends the host process and with it all nodes; when graceful, the nodes
