@@ -100,7 +100,7 @@ func (s *Step) End(err error) {
 		clear = "\r\x1b[K"
 	}
 
-	fmt.Fprintf(s.printer.out, "%s%-6s %-62s %6.1fs\n", clear, mark, s.name, result.Took.Seconds()) //nolint:errcheck // progress
+	fmt.Fprintf(s.printer.out, "%s%-6s %-68s %6.1fs\n", clear, mark, s.name, result.Took.Seconds()) //nolint:errcheck // progress
 }
 
 // spin moves the line of the step until it ends.
@@ -124,7 +124,7 @@ func (s *Step) spin() {
 			detail = detail[:width-1] + "…"
 		}
 
-		fmt.Fprintf(s.printer.out, "\r\x1b[K%c      %-62s %6.1fs  %s", //nolint:errcheck // progress
+		fmt.Fprintf(s.printer.out, "\r\x1b[K%c      %-68s %6.1fs  %s", //nolint:errcheck // progress
 			frames[frame%len(frames)], s.name, time.Since(s.begin).Seconds(), detail)
 	}
 }
