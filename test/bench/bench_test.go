@@ -23,8 +23,6 @@ ok  	github.com/basalt-os/basalt/internal/gateway	2.804s
 
 	want := []Figure{
 		{"resource Update", "µs", 3.247},
-		{"resource Update B/op", "B", 1000},
-		{"resource Update allocs/op", "allocs", 10},
 		{"gateway Call/one-node", "µs", 401.743},
 		{"gateway Call/one-node calls/s", "calls/s", 2489},
 		{"gateway Call/one-node p50", "µs", 197},
@@ -60,13 +58,15 @@ func TestIdleFigures(t *testing.T) {
 	}}
 	after := usage{at: at.Add(10 * time.Second), processor: 11 * time.Second, proportional: 3 * mebibyte, programs: map[string]program{
 		"apid":    {memory: 1 * mebibyte},
-		"kubelet": {memory: 4 * mebibyte, processor: 2500 * time.Millisecond},
+		"kubelet": {memory: 4 * mebibyte, private: 2 * mebibyte, processor: 2500 * time.Millisecond},
 	}}
 
 	want := []Figure{
 		{"idle worker: kubelet, resident", "MiB", 4},
+		{"idle worker: kubelet, private", "MiB", 2},
 		{"idle worker: kubelet, processor", "% core", 5},
 		{"idle worker: apid, resident", "MiB", 1},
+		{"idle worker: apid, private", "MiB", 0},
 		{"idle worker: apid, processor", "% core", 0},
 		{"idle worker: all, resident", "MiB", 5},
 		{"idle worker: all, shared pages once", "MiB", 3},

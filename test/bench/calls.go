@@ -24,7 +24,7 @@ func (b *bed) calls(ctx context.Context, _ options) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // nothing is lost
 
 	direct := spec.ByRole(provision.ControlPlane)[0].Address.String()
 	other := spec.ByRole(provision.Worker)[0].Address.String()

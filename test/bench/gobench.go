@@ -66,8 +66,7 @@ func parseBenchmarks(text string) []Figure {
 			switch unit := fields[i+1]; unit {
 			case "ns/op":
 				figures = append(figures, Figure{Name: name, Unit: "µs", Value: value / 1000})
-			case "B/op", "allocs/op":
-				figures = append(figures, Figure{Name: name + " " + unit, Unit: strings.TrimSuffix(unit, "/op"), Value: value})
+			case "B/op", "allocs/op": // not a matter of time; -benchmem shows them
 			default:
 				short := strings.TrimSuffix(unit, "-µs")
 				if short != unit {

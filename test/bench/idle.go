@@ -73,6 +73,7 @@ func idleFigures(role string, before, after usage) []Figure {
 
 		figures = append(figures,
 			Figure{Name: fmt.Sprintf("idle %s: %s, resident", role, name), Unit: "MiB", Value: float64(program.memory) / mebibyte},
+			Figure{Name: fmt.Sprintf("idle %s: %s, private", role, name), Unit: "MiB", Value: float64(program.private) / mebibyte},
 			Figure{Name: fmt.Sprintf("idle %s: %s, processor", role, name), Unit: "% core",
 				Value: share(program.processor - before.programs[name].processor)})
 	}

@@ -20,6 +20,7 @@ const tick = time.Second / 100
 // program is what all processes of one program use.
 type program struct {
 	memory    uint64 // resident, in bytes; pages that processes share count in each
+	private   uint64 // of it, what no other process shares
 	processor time.Duration
 }
 
@@ -81,6 +82,7 @@ func (u *usage) add(pid int) error {
 	name := programName(arguments[0])
 	p := u.programs[name]
 	p.memory += memory.Rss
+	p.private += memory.PrivateClean + memory.PrivateDirty
 	p.processor += time.Duration(stat.UTime+stat.STime) * tick
 	u.programs[name] = p
 	u.proportional += memory.Pss
