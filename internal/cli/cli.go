@@ -5,7 +5,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/basalt-os/basalt/internal/cli/cluster"
+	"github.com/basalt-os/basalt/internal/cli/contexts"
+	"github.com/basalt-os/basalt/internal/cli/etcd"
+	"github.com/basalt-os/basalt/internal/cli/generate"
 	"github.com/basalt-os/basalt/internal/cli/get"
+	"github.com/basalt-os/basalt/internal/cli/manage"
 	"github.com/basalt-os/basalt/internal/cli/observe"
 	"github.com/basalt-os/basalt/internal/version"
 )
@@ -20,7 +24,9 @@ func New() *cobra.Command {
 		SilenceErrors: true,
 	}
 
-	root.AddCommand(cluster.New(), get.New())
+	root.AddCommand(cluster.New(), contexts.New(), get.New(), etcd.New())
+	root.AddCommand(generate.Commands()...)
+	root.AddCommand(manage.Commands()...)
 	root.AddCommand(observe.Commands()...)
 
 	return root

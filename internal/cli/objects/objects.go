@@ -39,8 +39,11 @@ func New(wire *cosiresource.Resource) (*Object, error) {
 		return object, nil
 	}
 
-	err := yaml.Load([]byte(text), &object.text)
-	if err == nil {
+	var document yaml.Node
+
+	err := yaml.Load([]byte(text), &document)
+	if err == nil && len(document.Content) > 0 {
+		object.text = *document.Content[0]
 		err = object.text.Decode(&object.Spec)
 	}
 
