@@ -206,10 +206,6 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 	// One after another: the compiler itself uses all processors, and two
 	// linkers at once need twice the memory.
 	for _, c := range list {
-		if c.module == ownModule && !exists(filepath.Join(b.options.Root, "cmd", c.name, "main.go")) {
-			continue
-		}
-
 		done, err := b.compile(ctx, c)
 		if err != nil {
 			return nil, err
@@ -239,12 +235,6 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 	}
 
 	return result, b.writeOutputs(ctx, result, programs, images, packed, root)
-}
-
-func exists(name string) bool {
-	_, err := os.Stat(name)
-
-	return err == nil
 }
 
 // resolvePackages asks apt once for all packages of the build.

@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -50,10 +51,8 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 	}
 
 	for _, name := range []string{"basaltctl", "kubectl"} {
-		if c, ok := programs[name]; ok {
-			if err := writeProgram(filepath.Join(b.options.Programs, name), c.program(name)); err != nil {
-				return fmt.Errorf("writing %s: %w", name, err)
-			}
+		if err := writeProgram(filepath.Join(b.options.Programs, name), programs[name].program(name)); err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
 		}
 	}
 
@@ -89,9 +88,8 @@ func (b *builder) writeRoot(root *tree.Tree) error {
 		return err
 	}
 
-	if exists(dir) {
-		err = unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
-	} else {
+	err = unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
+	if errors.Is(err, unix.ENOENT) {
 		err = os.Rename(next, dir)
 	}
 

@@ -65,10 +65,7 @@ func (b *builder) rootTree(programs map[string]compiled, nft *tree.Tree, bill st
 		one(t, "opt/cni/bin/"+name, programs["cni"].program(name))
 	}
 
-	if node, ok := programs["basalt"]; ok {
-		one(t, "usr/bin/basalt", node.program("basalt"))
-	}
-
+	one(t, "usr/bin/basalt", programs["basalt"].program("basalt"))
 	t.Text("usr/share/sbom/basalt.cdx.json", 0o644, bill).
 		Symlink("usr/sbin/init", "../bin/basalt").
 		Text("etc/os-release", 0o644, osRelease()).
