@@ -407,22 +407,30 @@ func ControlPlanePods() reconcile.Controller {
 				return out, err
 			}
 
-			if manager.Spec.Enabled {
-				pod, err := staticpod.NewControllerManager(manager.Spec, versions(manager.Meta.Version))
-				if err := add(out, pod, err); err != nil {
-					return nil, err
-				}
-			}
-
-			if scheduler.Spec.Enabled {
-				pod, err := staticpod.NewScheduler(scheduler.Spec, versions(scheduler.Meta.Version))
-				if err := add(out, pod, err); err != nil {
-					return nil, err
-				}
-			}
-
-			return out, nil
+			return out, addClients(out, *manager, *scheduler, versions)
 		})
+}
+
+// addClients adds the pods that work through the API.
+func addClients(
+	pods map[string]k8s.StaticPod, manager resource.Resource[k8s.ControllerManagerConfig],
+	scheduler resource.Resource[k8s.SchedulerConfig], versions func(config uint64) staticpod.Versions,
+) error {
+	if manager.Spec.Enabled {
+		pod, err := staticpod.NewControllerManager(manager.Spec, versions(manager.Meta.Version))
+		if err := add(pods, pod, err); err != nil {
+			return err
+		}
+	}
+
+	if scheduler.Spec.Enabled {
+		pod, err := staticpod.NewScheduler(scheduler.Spec, versions(scheduler.Meta.Version))
+		if err := add(pods, pod, err); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
 
 func add(pods map[string]k8s.StaticPod, pod *corev1.Pod, err error) error {
