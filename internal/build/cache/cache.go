@@ -13,13 +13,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// unusedFor is how long a result stays that no build asked for.
-const unusedFor = 30 * 24 * time.Hour
+// A result stays for a month after a build asked for it; of results of the same
+// step only so many, or whoever changes a program often fills the disk. What was
+// asked for within the hour may be in use.
+const (
+	unusedFor  = 30 * 24 * time.Hour
+	sameStep   = 4
+	maybeInUse = time.Hour
+)
 
 // Cache is a folder of results. It is safe for concurrent use.
 type Cache struct {
@@ -144,22 +152,37 @@ func seal(dir string) error {
 	})
 }
 
-// Prune removes results that no build has asked for in a month.
+// Prune removes results that no build has asked for in a month, and old results
+// of steps that have newer ones.
 func (c *Cache) Prune() error {
 	results, err := os.ReadDir(filepath.Join(c.dir, "results"))
 	if err != nil {
 		return fmt.Errorf("reading the build cache: %w", err)
 	}
 
-	for _, result := range results {
-		info, err := result.Info()
-		if err != nil || time.Since(info.ModTime()) < unusedFor {
-			continue
-		}
+	steps := map[string][]fs.FileInfo{}
 
-		// The lock's file stays: somebody may be waiting on it.
-		if err := os.RemoveAll(filepath.Join(c.dir, "results", result.Name())); err != nil {
-			return fmt.Errorf("removing an unused result: %w", err)
+	for _, result := range results {
+		// A result that is gone was removed by another build.
+		if info, err := result.Info(); err == nil {
+			name := result.Name()[:strings.LastIndexByte(result.Name(), '-')+1]
+			steps[name] = append(steps[name], info)
+		}
+	}
+
+	for _, infos := range steps {
+		slices.SortFunc(infos, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+
+		for i, info := range infos {
+			age := time.Since(info.ModTime())
+			if age < maybeInUse || age < unusedFor && i < sameStep {
+				continue
+			}
+
+			// The lock's file stays: somebody may be waiting on it.
+			if err := os.RemoveAll(filepath.Join(c.dir, "results", info.Name())); err != nil {
+				return fmt.Errorf("removing an unused result: %w", err)
+			}
 		}
 	}
 
