@@ -135,3 +135,31 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// mention is a call of basaltctl in a shell block.
+var mention = regexp.MustCompile(`(?:^|[ (/])basaltctl ([^|;)>&]+)`)
+
+// TestCommandsExist looks for the commands of all shell blocks, of those too
+// that are not run, in the command tree.
+func TestCommandsExist(t *testing.T) {
+	for _, where := range []Where{Offline, Cluster, Nowhere} {
+		blocks, err := Blocks(where)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, block := range blocks {
+			for line := range strings.Lines(block.Commands) {
+				for _, match := range mention.FindAllStringSubmatch(line, -1) {
+					root := cli.New()
+					root.InitDefaultCompletionCmd()
+
+					command, _, err := root.Find(strings.Fields(match[1]))
+					if err != nil || command == root {
+						t.Errorf("%s:%d: there is no command %q", block.Guide, block.Line, strings.TrimSpace(match[0]))
+					}
+				}
+			}
+		}
+	}
+}
