@@ -163,3 +163,28 @@ func TestCommandsExist(t *testing.T) {
 		}
 	}
 }
+
+// TestMap looks for every package at the top in the layout of ARCHITECTURE.md.
+func TestMap(t *testing.T) {
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	_, layout, _ := strings.Cut(string(text), "\n## Layout\n")
+	layout, _, _ = strings.Cut(layout, "\n## ")
+
+	for _, pattern := range []string{"../cmd/*", "../internal/*", "../pkg/*", "../test/*"} {
+		folders, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, folder := range folders {
+			name := filepath.Base(folder)
+			if !regexp.MustCompile(`\b` + name + `\b`).MatchString(layout) {
+				t.Errorf("ARCHITECTURE.md does not say what %s is", strings.TrimPrefix(folder, "../"))
+			}
+		}
+	}
+}
