@@ -9,8 +9,10 @@ import (
 	"github.com/basalt-os/basalt/internal/cli/etcd"
 	"github.com/basalt-os/basalt/internal/cli/generate"
 	"github.com/basalt-os/basalt/internal/cli/get"
+	"github.com/basalt-os/basalt/internal/cli/image"
 	"github.com/basalt-os/basalt/internal/cli/manage"
 	"github.com/basalt-os/basalt/internal/cli/observe"
+	"github.com/basalt-os/basalt/internal/cli/why"
 	"github.com/basalt-os/basalt/internal/version"
 )
 
@@ -24,7 +26,7 @@ func New() *cobra.Command {
 		SilenceErrors: true,
 	}
 
-	root.AddCommand(cluster.New(), contexts.New(), get.New(), etcd.New())
+	root.AddCommand(cluster.New(), contexts.New(), get.New(), etcd.New(), image.New(), why.New())
 	root.AddCommand(generate.Commands()...)
 	root.AddCommand(manage.Commands()...)
 	root.AddCommand(observe.Commands()...)

@@ -197,13 +197,14 @@ func (t *Target) Close() error {
 	return errors.Join(errs...)
 }
 
-// One returns the only node, for what cannot be asked of several.
-func (t *Target) One() (Node, error) {
+// Only calls f with the only node, for what cannot be asked of several. Errors
+// are as those of Each.
+func (t *Target) Only(ctx context.Context, f func(ctx context.Context, n Node) error) error {
 	if len(t.Nodes) != 1 {
-		return Node{}, fmt.Errorf("which node? This works with one node, and %d are named", len(t.Nodes))
+		return fmt.Errorf("which node? This works with one node, and %d are named", len(t.Nodes))
 	}
 
-	return t.Nodes[0], nil
+	return Do(ctx, t, f)
 }
 
 // Run returns the function of a command that asks nodes.
@@ -214,6 +215,11 @@ func (f *Flags) Run(run func(cmd *cobra.Command, target *Target, args []string) 
 			return err
 		}
 
-		return errors.Join(run(cmd, target, args), target.Close())
+		err = run(cmd, target, args)
+		if closeErr := target.Close(); err == nil {
+			err = closeErr
+		}
+
+		return err
 	}
 }

@@ -2,10 +2,13 @@ package connect
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/basalt-os/basalt/pkg/client"
@@ -45,7 +48,7 @@ func Each[R any](ctx context.Context, t *Target, ask func(ctx context.Context, n
 
 	for i, node := range t.Nodes {
 		if errs[i] != nil {
-			failed = append(failed, &client.NodeError{Node: node.Name, Err: errs[i]})
+			failed = append(failed, &client.NodeError{Node: node.Name, Err: tidy(errs[i])})
 
 			continue
 		}
@@ -58,6 +61,22 @@ func Each[R any](ctx context.Context, t *Target, ask func(ctx context.Context, n
 	}
 
 	return answers, nil
+}
+
+// tidy takes what gRPC puts in front of a node's message out of the middle of
+// a sentence.
+func tidy(err error) error {
+	st, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+
+	prefix := fmt.Sprintf("rpc error: code = %s desc = ", st.Code())
+	if !strings.Contains(st.Message(), prefix) {
+		return err
+	}
+
+	return status.Error(st.Code(), strings.ReplaceAll(st.Message(), prefix, ""))
 }
 
 // Do asks all nodes at once for something that has no answer, or whose answer

@@ -1,6 +1,7 @@
 package contexts
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -41,40 +42,42 @@ func newNew(reach *connect.Flags) *cobra.Command {
 			return err
 		}
 
-		node, err := target.One()
-		if err != nil {
-			return err
-		}
+		return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+			data, err := generate(ctx, n, roles, ttl)
+			if err != nil {
+				return err
+			}
 
-		reply, err := client.Check(node.Machine.GenerateClientConfiguration(node.Context(cmd.Context()),
-			&machine.GenerateClientConfigurationRequest{Roles: roles, CrtTtl: durationpb.New(ttl)}))
-		if err != nil {
-			return err
-		}
-
-		messages := reply.GetMessages()
-		if len(messages) != 1 {
-			return fmt.Errorf("making client configuration: %d nodes answered, expected one", len(messages))
-		}
-
-		config, err := clientconfig.Parse(messages[0].GetTalosconfig())
-		if err != nil {
-			return err
-		}
-
-		// The node does not know by which addresses it is reached.
-		for _, context := range config.Contexts {
-			context.Endpoints = node.Client.Context().Endpoints
-			context.Nodes = node.Client.Context().Nodes
-		}
-
-		data, err := config.Bytes()
-		if err != nil {
-			return err
-		}
-
-		return filing.Write(cmd.OutOrStdout(), path, data, true, false)
+			return filing.Write(cmd.OutOrStdout(), path, data, true, false)
+		})
 	})
 
 	return cmd
+}
+
+// generate has a node make a client configuration.
+func generate(ctx context.Context, n connect.Node, roles []string, ttl time.Duration) ([]byte, error) {
+	reply, err := client.Check(n.Machine.GenerateClientConfiguration(ctx,
+		&machine.GenerateClientConfigurationRequest{Roles: roles, CrtTtl: durationpb.New(ttl)}))
+	if err != nil {
+		return nil, err
+	}
+
+	messages := reply.GetMessages()
+	if len(messages) != 1 {
+		return nil, fmt.Errorf("making client configuration: %d answers came, expected one", len(messages))
+	}
+
+	config, err := clientconfig.Parse(messages[0].GetTalosconfig())
+	if err != nil {
+		return nil, err
+	}
+
+	// The node does not know by which addresses it is reached.
+	for _, present := range config.Contexts {
+		present.Endpoints = n.Client.Context().Endpoints
+		present.Nodes = n.Client.Context().Nodes
+	}
+
+	return config.Bytes()
 }

@@ -159,14 +159,11 @@ leaves with "basaltctl etcd leave".`,
 				return fmt.Errorf("member %q: give the id that \"basaltctl etcd members\" shows", args[0])
 			}
 
-			node, err := target.One()
-			if err != nil {
+			return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+				_, err := n.Machine.EtcdRemoveMemberByID(ctx, &machine.EtcdRemoveMemberByIDRequest{MemberId: id})
+
 				return err
-			}
-
-			_, err = node.Machine.EtcdRemoveMemberByID(node.Context(cmd.Context()), &machine.EtcdRemoveMemberByIDRequest{MemberId: id})
-
-			return err
+			})
 		}),
 	}
 }

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -25,24 +26,21 @@ The file is there only when the whole snapshot has come and its hash is right.
 		Example: "  basaltctl etcd snapshot etcd.snapshot --nodes 10.5.0.2",
 		Args:    cobra.ExactArgs(1),
 		RunE: reach.Run(func(cmd *cobra.Command, target *connect.Target, args []string) error {
-			node, err := target.One()
-			if err != nil {
-				return err
-			}
+			return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+				reader, err := client.NewReader(n.Machine.EtcdSnapshot(ctx, &machine.EtcdSnapshotRequest{}))
+				if err != nil {
+					return err
+				}
 
-			reader, err := client.NewReader(node.Machine.EtcdSnapshot(node.Context(cmd.Context()), &machine.EtcdSnapshotRequest{}))
-			if err != nil {
-				return err
-			}
+				length, err := save(reader, args[0])
+				if err != nil {
+					return err
+				}
 
-			n, err := save(reader, args[0])
-			if err != nil {
-				return err
-			}
+				fmt.Fprintf(cmd.ErrOrStderr(), "Saved snapshot of %s to %s\n", size(length), args[0])
 
-			fmt.Fprintf(cmd.ErrOrStderr(), "Saved snapshot of %s to %s\n", size(n), args[0])
-
-			return nil
+				return nil
+			})
 		}),
 	}
 }

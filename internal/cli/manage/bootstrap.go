@@ -1,8 +1,10 @@
 package manage
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -41,38 +43,35 @@ control plane nodes, a snapshot brings the cluster back.`,
 		"take a snapshot without a hash, such as one that was copied out of a data folder")
 
 	cmd.RunE = reach.Run(func(cmd *cobra.Command, target *connect.Target, _ []string) error {
-		node, err := target.One()
-		if err != nil {
-			return fmt.Errorf("a cluster begins on one node: %w", err)
-		}
+		return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+			if snapshot != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "Sending %s to %s\n", snapshot, n.Name)
 
-		if snapshot != "" {
-			if err := sendSnapshot(cmd, node, snapshot); err != nil {
-				return err
+				if err := sendSnapshot(ctx, n, snapshot); err != nil {
+					return err
+				}
 			}
-		}
 
-		_, err = client.Check(node.Machine.Bootstrap(node.Context(cmd.Context()), &machine.BootstrapRequest{
-			RecoverEtcd: snapshot != "", RecoverSkipHashCheck: skipHash,
-		}))
+			_, err := client.Check(n.Machine.Bootstrap(ctx, &machine.BootstrapRequest{
+				RecoverEtcd: snapshot != "", RecoverSkipHashCheck: skipHash,
+			}))
 
-		return err
+			return err
+		})
 	})
 
 	return cmd
 }
 
 // sendSnapshot gives a node the snapshot that it shall begin with.
-func sendSnapshot(cmd *cobra.Command, n connect.Node, path string) error {
+func sendSnapshot(ctx context.Context, n connect.Node, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("reading snapshot: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // only read
 
-	fmt.Fprintf(cmd.ErrOrStderr(), "Sending %s to %s\n", path, n.Name)
-
-	stream, err := n.Machine.EtcdRecover(n.Context(cmd.Context()))
+	stream, err := n.Machine.EtcdRecover(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,14 +123,19 @@ nodes that discovery has found, unless others are named.`,
 			return errors.New("--run-e2e: this program has no tests of Kubernetes in it; use the conformance tests of Kubernetes")
 		}
 
-		return o.run(cmd, target.Nodes[0])
+		// One node looks at all.
+		first := &connect.Target{Nodes: target.Nodes[:1]}
+
+		return first.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+			return o.run(ctx, cmd.OutOrStdout(), n)
+		})
 	})
 
 	return cmd
 }
 
 // run shows each check as a step.
-func (o *healthOptions) run(cmd *cobra.Command, n connect.Node) error {
+func (o *healthOptions) run(ctx context.Context, out io.Writer, n connect.Node) error {
 	info := &cluster.ClusterInfo{ControlPlaneNodes: o.controlPlanes, WorkerNodes: o.workers, ForceEndpoint: o.endpoint}
 	if o.initNode != "" {
 		info.ControlPlaneNodes = append(info.ControlPlaneNodes, o.initNode)
@@ -139,7 +143,7 @@ func (o *healthOptions) run(cmd *cobra.Command, n connect.Node) error {
 
 	var step *steps.Step
 
-	printer := steps.New(cmd.OutOrStdout())
+	printer := steps.New(out)
 	end := func(err error) {
 		if step != nil {
 			step.End(err)
@@ -148,7 +152,7 @@ func (o *healthOptions) run(cmd *cobra.Command, n connect.Node) error {
 		step = nil
 	}
 
-	stream, err := n.Cluster.HealthCheck(n.Context(cmd.Context()), &cluster.HealthCheckRequest{
+	stream, err := n.Cluster.HealthCheck(ctx, &cluster.HealthCheckRequest{
 		WaitTimeout: durationpb.New(o.timeout), ClusterInfo: info,
 	})
 
@@ -156,14 +160,14 @@ func (o *healthOptions) run(cmd *cobra.Command, n connect.Node) error {
 		if err != nil {
 			end(err)
 
-			return client.Errors{{Node: n.Name, Err: err}}
+			return err
 		}
 
 		check, state, waits := strings.Cut(strings.TrimPrefix(progress.GetMessage(), "waiting for "), ": ")
 
 		switch {
 		case !waits || !strings.HasPrefix(progress.GetMessage(), "waiting for "):
-			fmt.Fprintln(cmd.OutOrStdout(), progress.GetMessage())
+			fmt.Fprintln(out, progress.GetMessage())
 		case state == "...":
 			end(nil)
 

@@ -1,11 +1,13 @@
 package manage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -46,12 +48,13 @@ standard output.`,
 	cmd.Flags().BoolVarP(&o.merge, "merge", "m", true, "merge with the file that there is")
 
 	cmd.RunE = reach.Run(func(cmd *cobra.Command, target *connect.Target, args []string) error {
-		node, err := target.One()
-		if err != nil {
-			return err
-		}
+		var fetched []byte
 
-		fetched, err := node.Kubeconfig(node.Context(cmd.Context()))
+		err := target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) (err error) {
+			fetched, err = n.Kubeconfig(ctx)
+
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -242,7 +245,7 @@ func place[T any](list *[]T, items []T, name func(*T) *string, force bool) map[s
 		wanted := *name(&item)
 
 		i := find(wanted)
-		if i >= 0 && force {
+		if i >= 0 && (force || reflect.DeepEqual((*list)[i], item)) {
 			(*list)[i] = item
 			names[wanted] = wanted
 

@@ -36,7 +36,7 @@ type Column struct {
 func Definitions(ctx context.Context, n connect.Node) ([]Definition, error) {
 	list, err := List(ctx, n, metaNamespace, definitionType)
 	if err != nil {
-		return nil, fmt.Errorf("reading resource definitions: %w", err)
+		return nil, err
 	}
 
 	definitions := make([]Definition, len(list))

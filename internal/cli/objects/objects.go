@@ -172,9 +172,10 @@ func (o *Object) Value(node string) (any, error) {
 	return value, nil
 }
 
-// Get returns one resource of a node.
+// Get returns one resource of a node. The context is one that the node answers
+// to, as everywhere in this package.
 func Get(ctx context.Context, n connect.Node, namespace, kind, id string) (*Object, error) {
-	reply, err := n.State.Get(n.Context(ctx), &cosiresource.GetRequest{Namespace: namespace, Type: kind, Id: id})
+	reply, err := n.State.Get(ctx, &cosiresource.GetRequest{Namespace: namespace, Type: kind, Id: id})
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func Get(ctx context.Context, n connect.Node, namespace, kind, id string) (*Obje
 
 // List returns all resources of a type in a namespace of a node.
 func List(ctx context.Context, n connect.Node, namespace, kind string) ([]*Object, error) {
-	ctx, cancel := context.WithCancel(n.Context(ctx))
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
 	stream, err := n.State.List(ctx, &cosiresource.ListRequest{Namespace: namespace, Type: kind})
@@ -230,7 +231,7 @@ func Watch(ctx context.Context, n connect.Node, namespace, kind, id string, f fu
 		request.Id = &id
 	}
 
-	stream, err := n.State.Watch(n.Context(ctx), request)
+	stream, err := n.State.Watch(ctx, request)
 	if err != nil {
 		return err
 	}

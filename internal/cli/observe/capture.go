@@ -55,12 +55,9 @@ program of the Berkeley packet filter as "tcpdump -dd" prints it.`,
 	_ = flags.MarkDeprecated("snaplen", "packets are captured as far as they matter") // the flag exists
 
 	cmd.RunE = reach.Run(func(cmd *cobra.Command, target *connect.Target, _ []string) error {
-		node, err := target.One()
-		if err != nil {
-			return err
-		}
-
-		return o.run(cmd.Context(), node, cmd.OutOrStdout())
+		return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+			return o.run(ctx, n, cmd.OutOrStdout())
+		})
 	})
 
 	return cmd
@@ -90,7 +87,7 @@ func (o *captureOptions) run(ctx context.Context, node connect.Node, out io.Writ
 		defer cancel()
 	}
 
-	reader, err := client.NewReader(node.Machine.PacketCapture(node.Context(ctx), &machine.PacketCaptureRequest{
+	reader, err := client.NewReader(node.Machine.PacketCapture(ctx, &machine.PacketCaptureRequest{
 		Interface: o.link, Promiscuous: o.promiscuous, SnapLen: uint32(o.length), BpfFilter: filter,
 	}))
 	if err != nil {

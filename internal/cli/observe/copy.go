@@ -3,6 +3,7 @@ package observe
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,23 +35,20 @@ folder, which is made when it does not exist.`,
 
 	reach := connect.Add(cmd)
 	cmd.RunE = reach.Run(func(cmd *cobra.Command, target *connect.Target, args []string) error {
-		node, err := target.One()
-		if err != nil {
-			return err
-		}
+		return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+			reader, err := client.NewReader(n.Machine.Copy(ctx, &machine.CopyRequest{RootPath: args[0]}))
+			if err != nil {
+				return err
+			}
 
-		reader, err := client.NewReader(node.Machine.Copy(node.Context(cmd.Context()), &machine.CopyRequest{RootPath: args[0]}))
-		if err != nil {
-			return err
-		}
+			if args[1] == "-" {
+				_, err = reader.WriteTo(cmd.OutOrStdout())
 
-		if args[1] == "-" {
-			_, err = reader.WriteTo(cmd.OutOrStdout())
+				return err
+			}
 
-			return err
-		}
-
-		return unpack(reader, args[1])
+			return unpack(reader, args[1])
+		})
 	})
 	cmd.ValidArgsFunction = completePath(reach)
 

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/basalt-os/basalt/api/inspect"
 	"github.com/basalt-os/basalt/internal/cli/connect"
+	"github.com/basalt-os/basalt/pkg/client"
 )
 
 func newInspect() *cobra.Command {
@@ -39,32 +41,24 @@ are shown too, and an edge of a controller's own says how it uses them.`,
 	cmd.Flags().BoolVar(&withResources, "with-resources", false, "show resources too")
 
 	cmd.RunE = reach.Run(func(cmd *cobra.Command, target *connect.Target, _ []string) error {
-		node, err := target.One()
-		if err != nil {
-			return err
-		}
+		return target.Only(cmd.Context(), func(ctx context.Context, n connect.Node) error {
+			reply, err := client.Check(n.Inspect.ControllerRuntimeDependencies(ctx, &emptypb.Empty{}))
+			if err != nil {
+				return err
+			}
 
-		answers, err := connect.Call(cmd.Context(), target, &emptypb.Empty{},
-			func(n connect.Node) connect.Unary[*emptypb.Empty, *inspect.ControllerRuntimeDependenciesResponse] {
-				return n.Inspect.ControllerRuntimeDependencies
-			})
-		if err != nil {
-			return err
-		}
+			draw := drawControllers
+			if withResources {
+				draw = drawResources
+			}
 
-		edges := first(first(answers).Value.GetMessages()).GetEdges()
-		draw := drawControllers
+			out := cmd.OutOrStdout()
+			fmt.Fprintf(out, "// %s\ndigraph {\n\trankdir=LR;\n\tnode [shape=box];\n", n.Name)
+			draw(out, first(reply.GetMessages()).GetEdges())
+			fmt.Fprintln(out, "}")
 
-		if withResources {
-			draw = drawResources
-		}
-
-		out := cmd.OutOrStdout()
-		fmt.Fprintf(out, "// %s\ndigraph {\n\trankdir=LR;\n\tnode [shape=box];\n", node.Name)
-		draw(out, edges)
-		fmt.Fprintln(out, "}")
-
-		return nil
+			return nil
+		})
 	})
 
 	return cmd
