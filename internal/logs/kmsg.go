@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Facility and Priority are those of syslog.
-type (
-	Facility uint8
-	Priority uint8
-)
+// Facility says, as syslog does, which part of the system a message is from.
+type Facility uint8
+
+// Priority says, as syslog does, how urgent a message is.
+type Priority uint8
 
 var facilities = []string{
 	"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",

@@ -15,6 +15,7 @@ import (
 // Power is how a machine ends.
 type Power uint8
 
+// How a machine can end.
 const (
 	PowerOff Power = iota
 	Restart

@@ -94,6 +94,7 @@ type Sequence struct {
 // Action says what has happened to a sequence, a phase or a task.
 type Action uint8
 
+// What can happen.
 const (
 	Started Action = iota
 	Ended

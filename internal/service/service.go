@@ -86,6 +86,7 @@ type Observer interface {
 // Restart says what happens when a service ends by itself.
 type Restart uint8
 
+// What can happen to it.
 const (
 	Always       Restart = iota // start it again
 	Once                        // leave it
@@ -95,6 +96,7 @@ const (
 // Operations are what an API caller may do with a service.
 type Operations uint8
 
+// The operations, to be combined.
 const (
 	CanStart Operations = 1 << iota
 	CanStop

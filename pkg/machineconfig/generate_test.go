@@ -2,6 +2,7 @@ package machineconfig_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -136,7 +137,7 @@ func outline(t *testing.T, stream []byte, want []string) []string {
 
 	for i := 0; ; i++ {
 		var doc yaml.Node
-		if err := dec.Decode(&doc); err == io.EOF {
+		if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 			return lines
 		} else if err != nil {
 			t.Fatal(err)

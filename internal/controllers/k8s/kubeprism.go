@@ -213,7 +213,7 @@ func (p *kubePrism) run(ctx context.Context, _ func()) error {
 		stop()
 
 		if address != "" {
-			<-ended
+			<-ended //nolint:errcheck // it ended because it was stopped
 		}
 
 		if ctx.Err() != nil {

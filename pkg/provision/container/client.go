@@ -69,8 +69,8 @@ func Start(ctx context.Context, folder provision.Folder) error {
 		}
 
 		select {
-		case <-ended:
-			return fmt.Errorf("the host process ended: %s", lastLine(folder.Path("host.log")))
+		case err := <-ended:
+			return fmt.Errorf("the host process ended (%v): %s", err, lastLine(folder.Path("host.log")))
 		case <-ctx.Done():
 			command.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended just now
 

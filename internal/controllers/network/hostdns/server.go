@@ -121,7 +121,7 @@ func (s *Server) ListenAndServe(ctx context.Context, address netip.AddrPort, rea
 	streams.Close() //nolint:errcheck // the error of serving counts
 
 	for range pending {
-		<-results
+		<-results //nolint:errcheck // the first error counts
 	}
 
 	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
