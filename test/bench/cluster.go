@@ -55,8 +55,13 @@ func clusterFigures(ctx context.Context, o options) (figures []Figure, err error
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), destroyTimeout)
 		defer cancel()
 
-		_, failed := b.basaltctl(ctx, "destroy")
-		err = errors.Join(err, failed, os.RemoveAll(b.home))
+		if _, failed := b.basaltctl(ctx, "destroy"); failed != nil {
+			err = errors.Join(err, failed)
+
+			return
+		}
+
+		err = errors.Join(err, os.RemoveAll(b.home))
 	}()
 
 	begin := time.Now()
@@ -71,7 +76,7 @@ func clusterFigures(ctx context.Context, o options) (figures []Figure, err error
 	for _, measure := range []func(context.Context, options) ([]Figure, error){b.idle, b.calls} {
 		more, err := measure(ctx, o)
 		if err != nil {
-			return nil, err
+			return figures, err
 		}
 
 		figures = append(figures, more...)

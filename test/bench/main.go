@@ -75,6 +75,23 @@ func run(ctx context.Context, o options) error {
 
 	report := &Report{Machine: machine, Commit: commit(ctx, o.root), Time: time.Now().UTC().Truncate(time.Second)}
 
+	failed := report.measure(ctx, o)
+
+	if err := report.write(os.Stdout, former); err != nil {
+		return err
+	}
+
+	// What is not whole does not compare.
+	if failed != nil {
+		return failed
+	}
+
+	return report.save(o.output)
+}
+
+// measure adds the figures of all parts that are wanted. After an error it has
+// those that were measured before.
+func (r *Report) measure(ctx context.Context, o options) error {
 	for _, part := range []struct {
 		name    string
 		wanted  bool
@@ -91,16 +108,12 @@ func run(ctx context.Context, o options) error {
 		fmt.Fprintf(os.Stderr, "measuring %s\n", part.name)
 
 		figures, err := part.measure(ctx, o)
+		r.Figures = append(r.Figures, figures...)
+
 		if err != nil {
 			return fmt.Errorf("measuring %s: %w", part.name, err)
 		}
-
-		report.Figures = append(report.Figures, figures...)
 	}
 
-	if err := report.write(os.Stdout, former); err != nil {
-		return err
-	}
-
-	return report.save(o.output)
+	return nil
 }
