@@ -1,0 +1,118 @@
+package stage1
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// recorder is a system that does nothing and writes down what it was asked.
+type recorder struct {
+	calls []string
+	fail  string // the call that goes wrong
+}
+
+var errBroken = errors.New("broken")
+
+func (r *recorder) call(format string, args ...any) error {
+	r.calls = append(r.calls, fmt.Sprintf(format, args...))
+
+	if r.fail != "" && strings.HasPrefix(r.calls[len(r.calls)-1], r.fail) {
+		return errBroken
+	}
+
+	return nil
+}
+
+func (r *recorder) List(dir string) ([]string, error) {
+	return []string{dir + "/01-overlay.ko", dir + "/00-loop.ko"}, r.call("list %s", dir)
+}
+
+func (r *recorder) Loop(file string) (string, error) {
+	return "/dev/loop0", r.call("loop %s", file)
+}
+
+func (r *recorder) LoadModule(file string) error { return r.call("load %s", file) }
+func (r *recorder) Mount(m Mount) error          { return r.call("mount %s %s %s", m.Type, m.Source, m.Target) }
+func (r *recorder) Move(from, to string) error   { return r.call("move %s %s", from, to) }
+func (r *recorder) Remove(name string) error     { return r.call("remove %s", name) }
+func (r *recorder) Enter(dir string) error       { return r.call("enter %s", dir) }
+func (r *recorder) Exec(program string) error    { return r.call("exec %s", program) }
+
+func start(r *recorder) error {
+	if err := Prepare(r); err != nil {
+		return err
+	}
+
+	return Run(r, slog.New(slog.DiscardHandler))
+}
+
+func TestOrder(t *testing.T) {
+	r := &recorder{}
+	if err := start(r); err != nil {
+		t.Fatal(err)
+	}
+
+	want := strings.Split(`mount proc proc /proc
+mount sysfs sysfs /sys
+mount devtmpfs devtmpfs /dev
+mount tmpfs tmpfs /run
+list /modules
+load /modules/00-loop.ko
+load /modules/01-overlay.ko
+loop /rootfs.sqsh
+mount squashfs /dev/loop0 /root
+move /proc /root/proc
+move /sys /root/sys
+move /dev /root/dev
+move /run /root/run
+remove /modules
+remove /init
+enter /root
+exec /sbin/init`, "\n")
+	if diff := cmp.Diff(want, r.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+// Whatever goes wrong stops the boot at once, with the reason.
+func TestEveryErrorEndsTheBoot(t *testing.T) {
+	good := &recorder{}
+	if err := start(good); err != nil {
+		t.Fatal(err)
+	}
+
+	for i, call := range good.calls {
+		r := &recorder{fail: call}
+
+		if err := start(r); !errors.Is(err, errBroken) {
+			t.Errorf("%s went wrong: %v", call, err)
+		}
+
+		if len(r.calls) != i+1 {
+			t.Errorf("%s went wrong and %d calls followed", call, len(r.calls)-i-1)
+		}
+	}
+}
+
+func TestList(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.ko"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := Linux{}.List(dir)
+	if diff := cmp.Diff([]string{filepath.Join(dir, "a.ko")}, got); diff != "" || err != nil {
+		t.Errorf("files (-want +got):\n%s%v", diff, err)
+	}
+
+	if got, err := (Linux{}).List(filepath.Join(dir, "none")); err != nil || len(got) > 0 {
+		t.Errorf("no folder: %v, %v", got, err)
+	}
+}
