@@ -158,6 +158,10 @@ func newValidate() *cobra.Command {
 				return err
 			}
 
+			if path == "" {
+				return errors.New("which configuration? Name its file with --config")
+			}
+
 			config, err := patches.Config(path)
 			if err != nil {
 				return err
@@ -185,7 +189,7 @@ func newValidate() *cobra.Command {
 	cmd.Flags().StringVarP(&path, "config", "c", "", "file with the machine configuration")
 	cmd.Flags().StringVarP(&modeName, "mode", "m", "", "kind of machine that it is for: metal, cloud or container")
 	cmd.Flags().BoolVar(&strict, "strict", false, "take warnings for errors")
-	required(cmd, "config", "mode")
+	required(cmd, "mode")
 
 	return cmd
 }
