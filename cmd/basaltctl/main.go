@@ -10,31 +10,35 @@ import (
 	"syscall"
 
 	"github.com/basalt-os/basalt/internal/cli"
-	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/container"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintf(os.Stderr, "error: %s\n", client.Message(err))
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(run()) }
 
-// run does what the arguments ask for. Besides the user's commands, the
-// program is started again by itself as the host process of a local cluster
-// and as the first process of its nodes.
-func run() error {
+// run does what the arguments ask for and returns the exit code. Besides the
+// user's commands, the program is started again by itself as the host process
+// of a local cluster and as the first process of its nodes.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
+	var err error
+
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == container.InitArgument:
-		return container.Init()
+		err = container.Init()
 	case len(os.Args) == 3 && os.Args[1] == container.HostArgument:
-		return container.Run(ctx, provision.Folder(os.Args[2]), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		err = container.Run(ctx, provision.Folder(os.Args[2]), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	default:
+		return cli.Run(ctx)
 	}
 
-	return cli.New().ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "error: %s\n", err)
+
+		return 1
+	}
+
+	return 0
 }

@@ -2,6 +2,10 @@
 package cli
 
 import (
+	"context"
+	"fmt"
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/basalt-os/basalt/internal/cli/cluster"
@@ -16,7 +20,35 @@ import (
 	"github.com/basalt-os/basalt/internal/cli/support"
 	"github.com/basalt-os/basalt/internal/cli/why"
 	"github.com/basalt-os/basalt/internal/version"
+	"github.com/basalt-os/basalt/pkg/client"
 )
+
+// Exit codes of the program.
+const (
+	exitFailure = 1
+	// exitInterrupted is what shells have for a program that SIGINT ended.
+	exitInterrupted = 130
+)
+
+// Run runs the command that the arguments of the process ask for and returns
+// the exit code: zero when it did all that was asked, on every node. The context
+// ends when the user interrupts it.
+func Run(ctx context.Context) int {
+	err := New().ExecuteContext(ctx)
+
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "interrupted")
+
+		return exitInterrupted
+	default:
+		fmt.Fprintf(os.Stderr, "error: %s\n", client.Message(err))
+
+		return exitFailure
+	}
+}
 
 // New returns the root command.
 func New() *cobra.Command {
