@@ -44,6 +44,17 @@ func TestSmall(t *testing.T) {
 	sideBySide(t, c, "Kubernetes", []story{
 		{"PodsOnTwoNodesTalkOverTheOverlay", podsTalkOverTheOverlay},
 		{"ServiceAnswersByClusterIPNodePortAndName", serviceAnswers},
+		{"PodsSeeTheirConfiguration", podsSeeTheirConfiguration},
+		{"ProbesAct", probesAct},
+		{"RollingUpdateLosesNoRequest", rollingUpdate},
+		{"JobEnds", jobEnds},
+		{"DaemonSetRunsOnEveryNode", daemonSetRunsOnEveryNode},
+		{"KubectlReachesIntoPods", kubectlReachesIntoPods},
+		{"DeletedStaticPodComesBack", staticPodComesBack},
+	})
+
+	alone(t, c, "Disruption", []story{
+		{"DrainKeepsTheBudget", drainKeepsTheBudget},
 	})
 }
 
