@@ -27,6 +27,7 @@ import (
 	"github.com/basalt-os/basalt/api/common"
 	cosiresource "github.com/basalt-os/basalt/api/cosi/resource"
 	"github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/internal/rbac"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources"
@@ -216,7 +217,7 @@ func (s stateServer) current() *state.Server {
 }
 
 func (s stateServer) Get(ctx context.Context, q *cosiresource.GetRequest) (*cosiresource.GetResponse, error) {
-	return s.current().Get(ctx, q)
+	return s.current().Get(rbac.WithRoles(ctx, rbac.Admin), q)
 }
 
 func (s stateServer) List(q *cosiresource.ListRequest, stream grpc.ServerStreamingServer[cosiresource.ListResponse]) error {

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 
 			env.Defer(stop)
 
-			path := filepath.Join(env.WorkDir, "talosconfig")
+			path := filepath.Join(env.WorkDir, ".client")
 			env.Setenv("TALOSCONFIG", path)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 

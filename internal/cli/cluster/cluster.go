@@ -113,6 +113,7 @@ func newList(t *target) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the clusters on this machine",
+		Example: "  basaltctl cluster list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			specs, err := provision.List(t.state)
@@ -148,9 +149,10 @@ func newList(t *target) *cobra.Command {
 
 func newShow(t *target) *cobra.Command {
 	return &cobra.Command{
-		Use:   "show",
-		Short: "Show a cluster and its nodes",
-		Args:  cobra.NoArgs,
+		Use:     "show",
+		Short:   "Show a cluster and its nodes",
+		Example: "  basaltctl cluster show --name test",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec, err := t.folder().Spec()
 			if err != nil {
@@ -199,9 +201,10 @@ func orDash(set bool, text string) string {
 
 func newStart(t *target) *cobra.Command {
 	return &cobra.Command{
-		Use:   "start",
-		Short: "Start a stopped cluster with the state that it had",
-		Args:  cobra.NoArgs,
+		Use:     "start",
+		Short:   "Start a stopped cluster with the state that it had",
+		Example: "  basaltctl cluster start",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := t.folder().Spec(); err != nil {
 				return err
@@ -214,9 +217,10 @@ func newStart(t *target) *cobra.Command {
 
 func newStop(t *target) *cobra.Command {
 	return &cobra.Command{
-		Use:   "stop",
-		Short: "Shut all nodes of a cluster down; they keep their state",
-		Args:  cobra.NoArgs,
+		Use:     "stop",
+		Short:   "Shut all nodes of a cluster down; they keep their state",
+		Example: "  basaltctl cluster stop",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := t.folder().Spec(); err != nil {
 				return err
