@@ -22,7 +22,7 @@ cluster: build ## run a cluster on this machine
 test: lint ## run all checks and all tests, the last on a real cluster
 	go test -race $$(go list ./... | grep -v /test/)
 	go run ./cmd/build $(build_flags)
-	go test ./test/...
+	go test -count=1 -p 1 -timeout 30m ./test/...
 
 .PHONY: build
 build: ## compile everything: _out/root, _out/oci, bin

@@ -191,6 +191,8 @@ var (
 		"libbsd0", "libmd0", "libxtables12", "libc6",
 	}
 	mountPackages = []string{"mount", "libmount1", "libblkid1", "libselinux1", "libpcre2-8-0", "libc6"}
+	// kubectl cp needs it in the container.
+	tarPackages = []string{"tar", "libacl1", "libselinux1", "libpcre2-8-0", "libc6"}
 )
 
 func (b *builder) run(ctx context.Context) (*Result, error) {
@@ -215,19 +217,19 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 		result.Components = append(result.Components, done)
 	}
 
-	nft, mount, err := b.debianTrees(ctx)
+	trees, err := b.debianTrees(ctx)
 	if err != nil {
 		return nil, err
 	}
 
-	images := b.images(programs, nft, mount)
+	images := b.images(programs, trees)
 
 	bill, err := b.rootBill(programs)
 	if err != nil {
 		return nil, err
 	}
 
-	root := b.rootTree(programs, nft, bill)
+	root := b.rootTree(programs, trees.nft, bill)
 
 	packed, err := b.packAll(ctx, images, root, result)
 	if err != nil {
@@ -239,7 +241,7 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 
 // resolvePackages asks apt once for all packages of the build.
 func (b *builder) resolvePackages(ctx context.Context, list []component) error {
-	names := slices.Concat(nftPackages, mountPackages, []string{"ca-certificates"})
+	names := slices.Concat(nftPackages, mountPackages, tarPackages, []string{"ca-certificates"})
 	for _, c := range list {
 		names = append(names, c.headers...)
 	}
@@ -274,35 +276,40 @@ func (b *builder) resolvePackages(ctx context.Context, list []component) error {
 	return nil
 }
 
-// debianTrees unpacks the programs that are not compiled here.
-func (b *builder) debianTrees(ctx context.Context) (nft, mount *tree.Tree, err error) {
+// debianTrees are programs that are not compiled here, with their libraries.
+type debianTrees struct{ nft, mount, tar *tree.Tree }
+
+// debianTrees unpacks the programs that are not compiled here, and the
+// certificates.
+func (b *builder) debianTrees(ctx context.Context) (trees debianTrees, err error) {
 	dir, err := b.unpack(ctx, "ca-certificates")
 	if err != nil {
-		return nil, nil, explain("ca-certificates", err)
+		return trees, explain("ca-certificates", err)
 	}
 
 	if b.certificates, err = debian.Certificates(dir); err != nil {
-		return nil, nil, err
+		return trees, err
 	}
 
-	pool, err := b.pool(ctx, nftPackages)
-	if err != nil {
-		return nil, nil, err
+	for _, wanted := range []struct {
+		packages, programs []string
+		tree               **tree.Tree
+	}{
+		{nftPackages, []string{"/usr/sbin/nft"}, &trees.nft},
+		{mountPackages, []string{"/bin/mount", "/bin/umount"}, &trees.mount},
+		{tarPackages, []string{"/bin/tar"}, &trees.tar},
+	} {
+		pool, err := b.pool(ctx, wanted.packages)
+		if err != nil {
+			return trees, err
+		}
+
+		if *wanted.tree, err = pool.Programs(wanted.programs...); err != nil {
+			return trees, fmt.Errorf("taking %s out of its packages: %w", wanted.packages[0], err)
+		}
 	}
 
-	if nft, err = pool.Programs("/usr/sbin/nft"); err != nil {
-		return nil, nil, fmt.Errorf("taking nft out of its packages: %w", err)
-	}
-
-	if pool, err = b.pool(ctx, mountPackages); err != nil {
-		return nil, nil, err
-	}
-
-	if mount, err = pool.Programs("/bin/mount", "/bin/umount"); err != nil {
-		return nil, nil, fmt.Errorf("taking mount out of its packages: %w", err)
-	}
-
-	return nft, mount, nil
+	return trees, nil
 }
 
 // packAll compresses the layers of all images and measures the root tree, as

@@ -35,7 +35,7 @@ type layer struct {
 }
 
 // images are all images of the build.
-func (b *builder) images(programs map[string]compiled, nft, mount *tree.Tree) []image {
+func (b *builder) images(programs map[string]compiled, debian debianTrees) []image {
 	base := layer{"base", imageBase(b.certificates)}
 	result := []image{
 		{
@@ -64,22 +64,22 @@ func (b *builder) images(programs map[string]compiled, nft, mount *tree.Tree) []
 			title:   "flannel",
 			names:   tags("ghcr.io/flannel-io/flannel", programs["flannel"].Origin.Version),
 			version: programs["flannel"].Origin.Version, parts: []string{"flannel"}, packages: nftPackages,
-			layers: []layer{base, {"nft", nft},
+			layers: []layer{base, {"nft", debian.nft},
 				{"flannel", one(tree.New(), "opt/bin/flanneld", programs["flannel"].program("flanneld"))}},
 			entrypoint: []string{"/opt/bin/flanneld"},
 		},
 		{
 			title:   "agnhost",
 			names:   tags("registry.k8s.io/e2e-test-images/agnhost", AgnhostVersion),
-			version: AgnhostVersion, parts: []string{"agnhost"},
-			layers: []layer{base, {"agnhost", one(tree.New(), "agnhost", programs["agnhost"].program("agnhost")).
+			version: AgnhostVersion, parts: []string{"agnhost"}, packages: tarPackages,
+			layers: []layer{base, {"tar", debian.tar}, {"agnhost", one(tree.New(), "agnhost", programs["agnhost"].program("agnhost")).
 				Symlink("agnhost-2", "agnhost")}},
 			entrypoint: []string{"/agnhost"}, command: []string{"pause"},
 		},
 	}
 
 	for _, version := range b.options.Kubernetes {
-		result = append(result, kubernetesImages(programs["kubernetes-"+version], base, nft, mount)...)
+		result = append(result, kubernetesImages(programs["kubernetes-"+version], base, debian.nft, debian.mount)...)
 	}
 
 	return result
