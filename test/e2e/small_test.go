@@ -53,8 +53,28 @@ func TestSmall(t *testing.T) {
 		{"DeletedStaticPodComesBack", staticPodComesBack},
 	})
 
+	sideBySide(t, c, "API", []story{
+		{"VersionTellsTheContract", versionTellsTheContract},
+		{"RolesAreKept", rolesAreKept},
+		{"CallsFanOut", callsFanOut},
+		{"SnapshotIsWhole", snapshotIsWhole},
+		{"LogsFollow", logsFollow},
+		{"ImagesArePulledAndListed", imagesArePulledAndListed},
+	})
+
+	sideBySide(t, c, "Create", []story{
+		{"FindsTheClusterThere", createFindsTheCluster},
+		{"SaysWhatIsWrongAtOnce", createSaysWhatIsWrongAtOnce},
+	})
+
 	alone(t, c, "Disruption", []story{
+		{"ConfigurationIsTriedAndApplied", configurationIsTriedAndApplied},
+		{"EventsAndResourcesFollow", eventsAndResourcesFollow},
 		{"DrainKeepsTheBudget", drainKeepsTheBudget},
+		{"KilledServicesComeBack", killedServicesComeBack},
+		{"RebootedNodeReturns", rebootedNodeReturns},
+		{"StoppedNodeIsReportedAndReturns", stoppedNodeIsReportedAndReturns},
+		{"StoppedClusterKeepsItsState", stoppedClusterKeepsItsState},
 	})
 }
 
