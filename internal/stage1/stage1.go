@@ -111,7 +111,7 @@ func Run(system System, logger *slog.Logger) error {
 		return fmt.Errorf("entering the root file system: %w", err)
 	}
 
-	logger.Info("starting node", "program", nextInit)
+	logger.Info("entering root file system", "next", nextInit)
 
 	if err := system.Exec(nextInit); err != nil {
 		return fmt.Errorf("starting %s: %w", nextInit, err)

@@ -1,0 +1,238 @@
+package imager
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/basalt-os/basalt/internal/metapart"
+	"github.com/basalt-os/basalt/internal/version"
+)
+
+// Kind is what to make.
+type Kind string
+
+// The kinds of output.
+const (
+	KindISO       Kind = "iso"
+	KindImage     Kind = "image"
+	KindKernel    Kind = "kernel"
+	KindInitramfs Kind = "initramfs"
+	KindCmdline   Kind = "cmdline"
+	KindUKI       Kind = "uki"
+)
+
+// Format is how a disk image is packed.
+type Format string
+
+// The formats.
+const (
+	FormatRaw  Format = "raw"
+	FormatGzip Format = ".gz"
+	FormatZstd Format = ".zst"
+)
+
+// Profile says what to make and from what. Its YAML form is strict: a key that
+// is not here is an error.
+type Profile struct {
+	Arch          string        `yaml:"arch"`     // "amd64", "arm64"
+	Platform      string        `yaml:"platform"` // "metal", "nocloud", ...
+	Version       string        `yaml:"version"`  // of the system; this program's when empty
+	Customization Customization `yaml:"customization"`
+	Input         Input         `yaml:"input"`
+	Output        Output        `yaml:"output"`
+}
+
+// Customization is what one user wants to be different.
+type Customization struct {
+	// ExtraKernelArgs are added to the command line; "-name" takes one away.
+	ExtraKernelArgs []string      `yaml:"extraKernelArgs"`
+	MetaContents    []MetaContent `yaml:"metaContents"` // of a disk image
+}
+
+// MetaContent is a value for META.
+type MetaContent struct {
+	Key   uint8  `yaml:"key"`
+	Value string `yaml:"value"`
+}
+
+// Input is the files that everything is made from.
+type Input struct {
+	Kernel    File `yaml:"kernel"`
+	Initramfs File `yaml:"initramfs"`
+	SDStub    File `yaml:"sdStub"` // systemd's stub
+	SDBoot    File `yaml:"sdBoot"` // systemd-boot
+}
+
+// File names a file on this machine.
+type File struct {
+	Path string `yaml:"path"`
+}
+
+// Output is what to make.
+type Output struct {
+	Kind         Kind         `yaml:"kind"`
+	ImageOptions ImageOptions `yaml:"imageOptions"`
+	OutFormat    Format       `yaml:"outFormat"` // of a disk image; raw when empty
+}
+
+// ImageOptions are for disk images.
+type ImageOptions struct {
+	DiskSize       int64 `yaml:"diskSize"`       // bytes; as small as possible when zero
+	DiskSectorSize int   `yaml:"diskSectorSize"` // 512 or 4096; 512 when zero
+}
+
+// ErrProfile says that a profile is wrong.
+var ErrProfile = errors.New("bad profile")
+
+// ReadProfile reads a profile's YAML form, checks it and fills in what was left
+// out.
+func ReadProfile(r io.Reader) (Profile, error) {
+	var p Profile
+
+	decoder := yaml.NewDecoder(r)
+	decoder.KnownFields(true)
+
+	if err := decoder.Decode(&p); err != nil {
+		return Profile{}, fmt.Errorf("reading the profile: %w: %w", ErrProfile, err)
+	}
+
+	p = p.withDefaults()
+
+	return p, p.check()
+}
+
+func (p Profile) withDefaults() Profile {
+	if p.Version == "" {
+		p.Version = version.Version
+	}
+
+	if p.Output.OutFormat == "" {
+		p.Output.OutFormat = FormatRaw
+	}
+
+	if p.Output.ImageOptions.DiskSectorSize == 0 {
+		p.Output.ImageOptions.DiskSectorSize = 512
+	}
+
+	return p
+}
+
+var platformPattern = regexp.MustCompile(`^[a-z][a-zA-Z0-9-]*$`)
+
+func (p Profile) check() error {
+	var problems []error
+
+	refuse := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%w: "+format, append([]any{ErrProfile}, args...)...))
+	}
+
+	if _, ok := bootFiles()[p.Arch]; !ok {
+		refuse("arch %q is not amd64 or arm64", p.Arch)
+	}
+
+	if !platformPattern.MatchString(p.Platform) {
+		refuse("platform %q is no name", p.Platform)
+	}
+
+	inputs, ok := p.inputs()
+	if !ok {
+		refuse("output.kind %q is not one of iso, image, kernel, initramfs, cmdline, uki", p.Output.Kind)
+	}
+
+	for key, file := range inputs {
+		if file.Path == "" {
+			refuse("input.%s.path is missing, which a %s needs", key, p.Output.Kind)
+		}
+	}
+
+	if !slices.Contains([]Format{FormatRaw, FormatGzip, FormatZstd}, p.Output.OutFormat) {
+		refuse("output.outFormat %q is not raw, .gz or .zst", p.Output.OutFormat)
+	}
+
+	if size := p.Output.ImageOptions.DiskSectorSize; size != 512 && size != 4096 {
+		refuse("output.imageOptions.diskSectorSize %d is not 512 or 4096", size)
+	}
+
+	for _, arg := range p.Customization.ExtraKernelArgs {
+		if strings.ContainsAny(arg, "\n\x00") || strings.TrimLeft(arg, "-") == "" {
+			refuse("customization.extraKernelArgs: %q is no kernel argument", arg)
+		}
+	}
+
+	if _, err := p.meta(); err != nil {
+		refuse("customization.metaContents: %w", err)
+	}
+
+	return errors.Join(problems...)
+}
+
+// inputs are the files that the output needs, or false for an unknown kind.
+func (p Profile) inputs() (map[string]File, bool) {
+	in := p.Input
+
+	switch p.Output.Kind {
+	case KindISO, KindImage:
+		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub, "sdBoot": in.SDBoot}, true
+	case KindUKI:
+		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub}, true
+	case KindKernel:
+		return map[string]File{"kernel": in.Kernel}, true
+	case KindInitramfs:
+		return map[string]File{"initramfs": in.Initramfs}, true
+	case KindCmdline:
+		return nil, true
+	default:
+		return nil, false
+	}
+}
+
+// meta is the content of META.
+func (p Profile) meta() ([]byte, error) {
+	values := map[metapart.Key][]byte{}
+
+	for _, c := range p.Customization.MetaContents {
+		values[metapart.Key(c.Key)] = []byte(c.Value)
+	}
+
+	return metapart.Encode(values)
+}
+
+// Cmdline is the kernel's command line: what hardening demands, what the
+// platform needs, and what the profile adds and takes away.
+func (p Profile) Cmdline() string {
+	args := []string{
+		"slab_nomerge=", "pti=on", "consoleblank=0", "printk.devkmsg=on", "selinux=1", "module.sig_enforce=1",
+		"proc_mem.force_override=never", "talos.platform=" + p.Platform,
+		// A kernel that panics starts again, and the boot loader counts.
+		"panic=10",
+	}
+
+	if p.Arch == "amd64" {
+		args = append(args, "console=ttyS0")
+	}
+
+	args = append(args, "console=tty0")
+
+	for _, extra := range p.Customization.ExtraKernelArgs {
+		gone, remove := strings.CutPrefix(extra, "-")
+		if !remove {
+			args = append(args, extra)
+
+			continue
+		}
+
+		args = slices.DeleteFunc(args, func(arg string) bool {
+			name, _, _ := strings.Cut(arg, "=")
+
+			return arg == gone || name == gone
+		})
+	}
+
+	return strings.Join(args, " ")
+}
