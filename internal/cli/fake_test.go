@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -435,15 +434,9 @@ func (f *fake) Events(q *machine.EventsRequest, stream grpc.ServerStreamingServe
 		}
 	}
 
-	// The stream goes on for ever, as a node's does, unless only the past was
-	// asked for.
-	if q.GetTailSeconds() > 0 {
-		return nil
-	}
-
-	select {
-	case <-stream.Context().Done():
-	case <-time.After(time.Minute):
+	// A node's stream goes on; nobody who waits for more than this gets it.
+	if q.GetWithActorId() != "" {
+		<-stream.Context().Done()
 	}
 
 	return nil
