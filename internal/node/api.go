@@ -98,6 +98,12 @@ func (n *Node) machineServer() (*grpc.Server, func(), error) {
 	services.Register(grpcServer)
 	state.New(n.store, n.table).Register(grpcServer)
 
+	if err := rbac.Verify(grpcServer.GetServiceInfo()); err != nil {
+		services.Close()
+
+		return nil, nil, err
+	}
+
 	return grpcServer, services.Close, nil
 }
 

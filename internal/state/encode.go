@@ -14,9 +14,17 @@ import (
 // undefined is the version of a resource that is not stored.
 const undefined = "undefined"
 
-// encode returns the wire form of a resource.
+// encode returns the wire form of a resource. Secrets in a type that is not
+// sensitive as a whole are hidden.
 func encode(entry *resources.Entry, object resource.Object) (*cosiresource.Resource, error) {
 	meta := object.Metadata()
+
+	if !entry.Definition.Sensitive && entry.Codec.HasSecrets() {
+		object = object.Clone()
+		if err := entry.Codec.Redact(object.SpecValue()); err != nil {
+			return nil, wrapEncoding(meta.Pointer(), err)
+		}
+	}
 
 	wire, err := entry.Codec.EncodeWire(object.SpecValue())
 	if err != nil {

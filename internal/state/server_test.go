@@ -1,10 +1,12 @@
 package state_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,6 +155,38 @@ func TestSensitiveForAdmins(t *testing.T) {
 	kind := resource.KindOf[secrets.OSRoot]()
 	if _, err := client.Get(t.Context(), &cosi.GetRequest{Namespace: kind.Namespace, Type: kind.Type, Id: "os"}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSecretsInOpenTypesAreHidden(t *testing.T) {
+	const key = "oMvfPrivateKeyOfALink"
+
+	store, client := serve(t, rbac.Admin)
+	create(t, store, resource.New("wg0", network.LinkStatus{Wireguard: network.WireguardSpec{PrivateKey: key}}))
+
+	kind := resource.KindOf[network.LinkStatus]()
+
+	response, err := client.Get(t.Context(), &cosi.GetRequest{Namespace: kind.Namespace, Type: kind.Type, Id: "wg0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	spec := response.GetResource().GetSpec()
+	if text := spec.GetYamlSpec(); strings.Contains(text, key) || !strings.Contains(text, "privateKey: '******'") {
+		t.Errorf("the yaml form does not hide the key: %s", text)
+	}
+
+	if bytes.Contains(spec.GetProtoSpec(), []byte(key)) {
+		t.Error("the protobuf form does not hide the key")
+	}
+
+	stored, err := resource.Get[network.LinkStatus](t.Context(), store, "wg0")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if stored.Spec.Wireguard.PrivateKey != key {
+		t.Error("hiding the key changed what is stored")
 	}
 }
 
