@@ -70,7 +70,7 @@ func Start(ctx context.Context, folder provision.Folder) error {
 
 		select {
 		case err := <-ended:
-			return fmt.Errorf("the host process ended (%v): %s", err, lastLine(folder.Path("host.log")))
+			return fmt.Errorf("the host process ended: %s: %w", lastLine(folder.Path("host.log")), err)
 		case <-ctx.Done():
 			command.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended just now
 

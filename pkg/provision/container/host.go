@@ -71,6 +71,13 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 		return err
 	}
 
+	// The control socket goes silent last: then everything is cleaned up.
+	controlled, silence := context.WithCancel(context.WithoutCancel(ctx))
+
+	var control sync.WaitGroup
+	defer control.Wait()
+	defer silence()
+
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 		defer cancel()
@@ -106,7 +113,7 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 	}
 
 	// The control socket comes last: who reaches it finds all nodes started.
-	if err := h.control(nodes, &wg, failed); err != nil {
+	if err := h.control(controlled, nodes, &control, failed); err != nil {
 		return err
 	}
 
@@ -192,8 +199,9 @@ func serveHTTP(ctx context.Context, wg *sync.WaitGroup, failed chan<- error, ser
 	})
 }
 
-// control serves the control socket.
-func (h *host) control(ctx context.Context, wg *sync.WaitGroup, failed chan<- error) error {
+// control serves the control socket until ctx ends; the nodes that it starts
+// run until nodes ends.
+func (h *host) control(ctx, nodes context.Context, wg *sync.WaitGroup, failed chan<- error) error {
 	path := h.folder.Path(socketName)
 	os.Remove(path) //nolint:errcheck // left by a host process that was killed
 
@@ -209,7 +217,7 @@ func (h *host) control(ctx context.Context, wg *sync.WaitGroup, failed chan<- er
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /nodes", h.handleStatus)
 	mux.HandleFunc("POST /stop", h.handleStop)
-	mux.HandleFunc("POST /nodes/{name}/start", h.handleNode(func(n *node) error { return n.start(ctx, &h.wg) }))
+	mux.HandleFunc("POST /nodes/{name}/start", h.handleNode(func(n *node) error { return n.start(nodes, &h.wg) }))
 	mux.HandleFunc("POST /nodes/{name}/stop", h.handleNode(h.shutDown))
 	mux.HandleFunc("POST /nodes/{name}/kill", h.handleNode(h.kill))
 
