@@ -1,6 +1,7 @@
 package container
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,7 +56,7 @@ func Start(ctx context.Context, folder provision.Folder) error {
 	}
 
 	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
+	go func() { ended <- cmp.Or(command.Wait(), errors.New("exit status 0")) }()
 
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -65,6 +65,10 @@ func (n *node) start(ctx context.Context, wg *sync.WaitGroup) error {
 		return nil
 	}
 
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("starting node %s: the host process is ending: %w", n.self.Name, err)
+	}
+
 	n.stop = false
 	n.done = make(chan struct{})
 	started := make(chan error, 1)
