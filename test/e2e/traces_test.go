@@ -26,16 +26,19 @@ const goneLimit = 10 * time.Second
 // traces are what a cluster has on the machine that cannot be told from its
 // name later.
 type traces struct {
-	cluster    *cluster
-	namespaces map[string]bool // "net:[4026532281]", of the nodes and their pods
-	links      []string
+	cluster *cluster
+	// holders are all processes that are in the namespaces of the nodes and
+	// their pods, such as "net:[4026532281]". The kernel gives their numbers
+	// to others once they are gone.
+	holders map[int][]string
+	links   []string
 }
 
 // observe notes the traces of a running cluster.
 func observe(t *testing.T, c *cluster) *traces {
 	t.Helper()
 
-	tr := &traces{cluster: c, namespaces: map[string]bool{}}
+	tr := &traces{cluster: c, holders: map[int][]string{}}
 
 	tree, err := cgroup.Open(cgroup.Mountpoint)
 	if err != nil {
@@ -47,12 +50,18 @@ func observe(t *testing.T, c *cluster) *traces {
 		t.Fatal(err)
 	}
 
-	host := namespacesOf(os.Getpid())
+	host, own := namespacesOf(os.Getpid()), map[string]bool{}
 
 	for _, pid := range pids {
 		for namespace := range namespacesOf(pid) {
-			if !host[namespace] {
-				tr.namespaces[namespace] = true
+			own[namespace] = own[namespace] || !host[namespace]
+		}
+	}
+
+	for _, pid := range processes() {
+		for namespace := range namespacesOf(pid) {
+			if own[namespace] {
+				tr.holders[pid] = append(tr.holders[pid], namespace)
 			}
 		}
 	}
@@ -146,8 +155,9 @@ func (tr *traces) processes() []string {
 			}
 		}
 
-		for namespace := range namespacesOf(pid) {
-			if tr.namespaces[namespace] {
+		now := namespacesOf(pid)
+		for _, namespace := range tr.holders[pid] {
+			if now[namespace] {
 				left = append(left, fmt.Sprintf("namespace %s of process %d: %s", namespace, pid, command))
 			}
 		}
