@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/pkg/provision"
 )
@@ -108,13 +111,17 @@ func Stop(ctx context.Context, folder provision.Folder, graceful bool) error {
 		return err
 	}
 
-	// The socket goes silent when the process has cleaned up.
+	// The lock is free when the process has cleaned up and ended.
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 
 	for {
-		if _, err := Nodes(ctx, folder); errors.Is(err, ErrNotRunning) {
+		lock, err := lockHost(folder)
+		if err == nil {
+			lock.Close() //nolint:errcheck // there may be none, and it gives up the lock
 			return nil
+		} else if !errors.Is(err, errHostRuns) {
+			return err
 		}
 
 		select {
@@ -123,6 +130,32 @@ func Stop(ctx context.Context, folder provision.Folder, graceful bool) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// errHostRuns is returned for the lock of a host process that runs.
+var errHostRuns = errors.New("a host process runs already")
+
+// lockHost takes the lock that a host process holds as long as it lives. It
+// returns nothing to close when the cluster has no folder, and errHostRuns
+// when another process has the lock.
+func lockHost(folder provision.Folder) (*os.File, error) {
+	file, err := os.OpenFile(folder.Path("host.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // see above
+	} else if err != nil {
+		return nil, err
+	}
+
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return file, nil
+	}
+
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = errHostRuns
+	}
+
+	return nil, errors.Join(err, file.Close())
 }
 
 // Destroy ends a cluster and removes everything that it has, its folder

@@ -61,6 +61,12 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 		return err
 	}
 
+	lock, err := lockHost(folder)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() //nolint:errcheck // gives up the lock
+
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 

@@ -1,10 +1,13 @@
 package container
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/sys/mountinfo"
+
+	"github.com/basalt-os/basalt/pkg/provision"
 )
 
 func TestCgroupMounts(t *testing.T) {
@@ -54,5 +57,35 @@ func TestLinkNamesFitAndDiffer(t *testing.T) {
 		}
 
 		seen[name] = node
+	}
+}
+
+func TestOneHostAtATime(t *testing.T) {
+	folder := provision.Folder(t.TempDir())
+
+	first, err := lockHost(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := lockHost(folder); !errors.Is(err, errHostRuns) {
+		t.Errorf("a second host process gets %v", err)
+	}
+
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	second, err := lockHost(folder)
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if lock, err := lockHost(provision.Folder(t.TempDir() + "/missing")); lock != nil || err != nil {
+		t.Errorf("without a folder: %v, %v", lock, err)
 	}
 }

@@ -65,7 +65,7 @@ func removeNetwork(cluster string) error {
 	var errs []error
 
 	if link, err := netlink.LinkByName(bridgeName(cluster)); err == nil {
-		if err := netlink.LinkDel(link); err != nil {
+		if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
 			errs = append(errs, fmt.Errorf("deleting bridge %s: %w", bridgeName(cluster), err))
 		}
 	}
