@@ -39,10 +39,6 @@ func (f *Flags) completeNodes(*cobra.Command, []string, string) ([]string, cobra
 	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
 }
 
-func (f *Flags) completeEndpoints(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return f.completeNodes(cmd, args, prefix)
-}
-
 // Complete returns a completion of the first argument that asks the nodes. Of
 // errors nothing is seen: a shell has no place for them.
 func (f *Flags) Complete(ask func(ctx context.Context, n Node) ([]string, error)) cobra.CompletionFunc {
@@ -72,7 +68,8 @@ func (f *Flags) Ask(cmd *cobra.Command, ask func(ctx context.Context, n Node) ([
 	ctx, cancel := context.WithTimeout(parent, completeTimeout)
 	defer cancel()
 
-	answers, _ := Each(ctx, target, ask) //nolint:errcheck // see above
+	// There is no place for errors.
+	answers, _ := Each(ctx, target, ask)
 
 	var words []string
 	for _, answer := range answers {

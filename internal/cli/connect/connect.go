@@ -36,7 +36,7 @@ func Add(cmd *cobra.Command) *Flags {
 	flags.StringSliceVarP(&f.endpoints, "endpoints", "e", nil, "addresses to connect to (default: those of the context)")
 
 	for name, complete := range map[string]cobra.CompletionFunc{
-		"context": f.CompleteContexts, "nodes": f.completeNodes, "endpoints": f.completeEndpoints,
+		"context": f.CompleteContexts, "nodes": f.completeNodes, "endpoints": f.completeNodes,
 	} {
 		// The only errors are about flags that do not exist.
 		_ = cmd.RegisterFlagCompletionFunc(name, complete)
@@ -63,9 +63,6 @@ func (f *Flags) ContextName() string { return f.context }
 
 // Config reads the client configuration.
 func (f *Flags) Config() (*clientconfig.Config, error) { return clientconfig.Load(f.config) }
-
-// Insecure says whether machines in maintenance mode are meant.
-func (f *Flags) Insecure() bool { return f.insecure }
 
 // Target is the nodes that a command is about, and the way to them. It is safe
 // for concurrent use.

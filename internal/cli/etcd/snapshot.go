@@ -51,7 +51,7 @@ func save(source io.Reader, path string) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("saving snapshot: %w", err)
 	}
-	defer file.Cleanup() //nolint:errcheck // nothing is left after the rename
+	defer file.Cleanup()
 
 	n, err := io.Copy(file, source)
 	if err != nil {

@@ -226,6 +226,6 @@ func newPrinter(output string, out io.Writer, watch bool) (printer, error) {
 
 		return &pathPrinter{out: out, path: path}, nil
 	default:
-		return nil, fmt.Errorf("--output %q: give table, wide, yaml, json or jsonpath=...", output)
+		return nil, fmt.Errorf("--output %q: give table, wide, yaml, json or jsonpath=<expression>", output)
 	}
 }

@@ -69,7 +69,7 @@ func sendSnapshot(ctx context.Context, n connect.Node, path string) error {
 	if err != nil {
 		return fmt.Errorf("reading snapshot: %w", err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 
 	stream, err := n.Machine.EtcdRecover(ctx)
 	if err != nil {

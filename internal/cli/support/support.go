@@ -96,7 +96,7 @@ func (o *options) run(cmd *cobra.Command, target *connect.Target) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", output, err)
 	}
-	defer file.Cleanup() //nolint:errcheck // nothing is left after the rename
+	defer file.Cleanup()
 
 	if err := o.write(cmd, target, file, recipients); err != nil {
 		return err
