@@ -35,6 +35,8 @@ func write(t *testing.T, size int64, sectorSize int, files []File) *os.File {
 	return disk
 }
 
+const many = 40 // files in one folder
+
 func example() []File {
 	files := []File{
 		{"EFI/BOOT/BOOTX64.EFI", []byte("loader")},
@@ -45,7 +47,7 @@ func example() []File {
 		{"empty", nil},
 	}
 
-	for i := range 200 { // more than a cluster of entries
+	for i := range many { // more than a cluster of entries
 		files = append(files, File{fmt.Sprintf("many/a long name for number %d", i), fmt.Append(nil, i)})
 	}
 
@@ -85,7 +87,7 @@ func TestWrite(t *testing.T) {
 			}
 		}
 
-		if entries, err := volume.ReadDir("many"); err != nil || len(entries) != 200 {
+		if entries, err := volume.ReadDir("many"); err != nil || len(entries) != many {
 			t.Errorf("%d files, %v", len(entries), err)
 		}
 	}
