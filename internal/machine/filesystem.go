@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -90,9 +91,42 @@ func RaiseLimits(files uint64) error {
 	return nil
 }
 
+// UnmountBelow unmounts every file system that is mounted below a folder, the
+// deepest first, whether it is busy or not. What is mounted on the folder itself
+// stays.
+func UnmountBelow(path string) error {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(path))
+	if err != nil {
+		return fmt.Errorf("finding mounts below %s: %w", path, err)
+	}
+
+	slices.SortStableFunc(mounts, func(a, b *mountinfo.Info) int { return len(b.Mountpoint) - len(a.Mountpoint) })
+
+	var errs []error
+
+	for _, mount := range mounts {
+		if mount.Mountpoint == path {
+			continue
+		}
+
+		// One that went with another, because mounts are shared, is fine.
+		err := unix.Unmount(mount.Mountpoint, unix.MNT_DETACH)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("unmounting %s: %w", mount.Mountpoint, err))
+		}
+	}
+
+	return errors.Join(errs...)
+}
+
 // WipeDir removes everything in a folder but not the folder itself, which may
-// be a mount point. Other file systems below it are left alone.
+// be a mount point. Other file systems below it are unmounted first, so that
+// nothing on them is removed.
 func WipeDir(path string) error {
+	if err := UnmountBelow(path); err != nil {
+		return fmt.Errorf("wiping %s: %w", path, err)
+	}
+
 	entries, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -137,12 +137,10 @@ func (n *Node) endNode(ctx context.Context, kind machine.Kind, power machine.Pow
 	}
 
 	n.wg.Go(func() {
-		err := run(machine.Sequence{Kind: kind, Phases: phases})
-		if kind == machine.Reset && err != nil {
-			// What was not wiped must not come up again unseen.
-			n.logger.Error("reset ended early", "error", err)
-
-			return
+		// A node whose services have been stopped ends even when the rest of
+		// the sequence failed: nobody could reach it any more.
+		if err := run(machine.Sequence{Kind: kind, Phases: phases}); err != nil {
+			n.logger.Error("sequence ended early", "sequence", kind, "error", err)
 		}
 
 		n.finish(power)
