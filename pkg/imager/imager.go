@@ -46,11 +46,12 @@ func (p Profile) FileName() string {
 		return "cmdline-" + target
 	}
 
+	name := target + "." + string(p.Output.ImageOptions.DiskFormat)
 	if p.Output.OutFormat == FormatRaw {
-		return target + ".raw"
+		return name
 	}
 
-	return target + ".raw" + string(p.Output.OutFormat)
+	return name + string(p.Output.OutFormat)
 }
 
 // Build makes the profile's output in the folder dir and returns the path of
@@ -102,7 +103,7 @@ func (p Profile) write(file *os.File) error {
 	case KindISO:
 		return p.writeISO(file)
 	default:
-		return p.writePacked(file)
+		return p.writeImage(file)
 	}
 }
 
@@ -165,28 +166,53 @@ func kernelRelease(kernel []byte) string {
 	return string(release)
 }
 
-// writePacked makes a disk image and compresses it if the profile says so.
-func (p Profile) writePacked(file *os.File) error {
-	if p.Output.OutFormat == FormatRaw {
-		return p.writeDisk(file)
+// writeImage makes a disk image in the form and packed as the profile says.
+func (p Profile) writeImage(file *os.File) error {
+	if p.Output.ImageOptions.DiskFormat == DiskRaw {
+		return p.writePacked(file, p.writeDisk)
 	}
 
-	raw, err := os.CreateTemp(filepath.Dir(file.Name()), ".disk-")
+	return p.writePacked(file, func(file *os.File) error {
+		return with(file, p.writeDisk, func(disk *os.File) error {
+			info, err := disk.Stat()
+			if err != nil {
+				return err
+			}
+
+			return writeQCOW2(file, disk, info.Size())
+		})
+	})
+}
+
+// writePacked compresses what write makes if the profile says so.
+func (p Profile) writePacked(file *os.File, write func(*os.File) error) error {
+	if p.Output.OutFormat == FormatRaw {
+		return write(file)
+	}
+
+	return with(file, write, func(raw *os.File) error {
+		if _, err := raw.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+
+		return p.pack(file, raw)
+	})
+}
+
+// with uses what write makes in a file beside another, which is then removed.
+func with(beside *os.File, write, use func(*os.File) error) error {
+	file, err := os.CreateTemp(filepath.Dir(beside.Name()), ".disk-")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(raw.Name())
-	defer raw.Close()
+	defer os.Remove(file.Name())
+	defer file.Close()
 
-	if err := p.writeDisk(raw); err != nil {
+	if err := write(file); err != nil {
 		return err
 	}
 
-	if _, err := raw.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-
-	return p.pack(file, raw)
+	return use(file)
 }
 
 func (p Profile) pack(w io.Writer, r io.Reader) error {

@@ -337,6 +337,7 @@ output:
 		"argument":    {"[quiet]", `["a\nb"]`, "extraKernelArgs"},
 		"meta":        {"key: 10", "key: 0", "metaContents"},
 		"key range":   {"key: 10", "key: 256", ""},
+		"disk format": {"{diskSize: 4294967296}", "{diskFormat: vhd}", "vhd"},
 		"sector":      {"diskSize: 4294967296", "diskSectorSize: 1000", "1000"},
 		"no YAML":     {good, "{", ""},
 	} {

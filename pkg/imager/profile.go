@@ -37,6 +37,15 @@ const (
 	FormatZstd Format = ".zst"
 )
 
+// DiskFormat is the form of a disk image.
+type DiskFormat string
+
+// The forms.
+const (
+	DiskRaw   DiskFormat = "raw"
+	DiskQCOW2 DiskFormat = "qcow2"
+)
+
 // Profile says what to make and from what. Its YAML form is strict: a key that
 // is not here is an error.
 type Profile struct {
@@ -83,8 +92,9 @@ type Output struct {
 
 // ImageOptions are for disk images.
 type ImageOptions struct {
-	DiskSize       int64 `yaml:"diskSize"`       // bytes; as small as possible when zero
-	DiskSectorSize int   `yaml:"diskSectorSize"` // 512 or 4096; 512 when zero
+	DiskSize       int64      `yaml:"diskSize"`       // bytes; as small as possible when zero
+	DiskFormat     DiskFormat `yaml:"diskFormat"`     // raw when empty
+	DiskSectorSize int        `yaml:"diskSectorSize"` // 512 or 4096; 512 when zero
 }
 
 // ErrProfile says that a profile is wrong.
@@ -114,6 +124,10 @@ func (p Profile) withDefaults() Profile {
 
 	if p.Output.OutFormat == "" {
 		p.Output.OutFormat = FormatRaw
+	}
+
+	if p.Output.ImageOptions.DiskFormat == "" {
+		p.Output.ImageOptions.DiskFormat = DiskRaw
 	}
 
 	if p.Output.ImageOptions.DiskSectorSize == 0 {
@@ -153,6 +167,10 @@ func (p Profile) check() error {
 
 	if !slices.Contains([]Format{FormatRaw, FormatGzip, FormatZstd}, p.Output.OutFormat) {
 		refuse("output.outFormat %q is not raw, .gz or .zst", p.Output.OutFormat)
+	}
+
+	if format := p.Output.ImageOptions.DiskFormat; format != DiskRaw && format != DiskQCOW2 {
+		refuse("output.imageOptions.diskFormat %q is not raw or qcow2", format)
 	}
 
 	if size := p.Output.ImageOptions.DiskSectorSize; size != 512 && size != 4096 {
