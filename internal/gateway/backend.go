@@ -53,8 +53,8 @@ func newBackends(machineSocket string, port int, settings func() *Settings) (*ba
 	return &backends{local: local, settings: settings, port: port, remotes: map[string]*remote{}}, nil
 }
 
-func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
-	conn, err := grpc.NewClient(target,
+func dial(target string, creds credentials.TransportCredentials, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	conn, err := grpc.NewClient(target, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(frameCodec{}),
@@ -69,10 +69,8 @@ func dial(target string, creds credentials.TransportCredentials) (*grpc.ClientCo
 			Backoff:           backoff.Config{BaseDelay: 250 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 3 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// Streams from a node that vanished must end.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithDisableServiceConfig(),
-	)
+	}, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing connection to %s: %w", target, err)
 	}
@@ -95,7 +93,11 @@ func (b *backends) acquire(node string) (*grpc.ClientConn, func(), error) {
 		// passthrough: the name is resolved when the connection is made, not
 		// by gRPC's resolver, which would poll a name server for it.
 		conn, err := dial("passthrough:///"+net.JoinHostPort(node, strconv.Itoa(b.port)),
-			&rotating{settings: b.settings, serverName: node})
+			&rotating{settings: b.settings, serverName: node},
+			// Streams from a node that vanished must end. The local socket does
+			// without: its end is always seen, and machined's server closes
+			// connections that ping more often than every five minutes.
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -178,23 +178,40 @@ func statusText(status containerd.ProcessStatus, pods, sandbox bool) string {
 }
 
 // find returns the container that a caller's id means. Of a pod's container
-// the short id may be left out.
+// the short id may be left out: the newest of that name is meant then, not one
+// that has ended before.
 func (c *Containers) find(ctx context.Context, id string, pods bool) (containerd.Container, error) {
 	list, err := c.client.Containers(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("listing containers: %w", err)
 	}
-	for _, container := range list {
-		info, err := container.Info(ctx, containerd.WithoutRefreshedMetadata)
-		if err != nil {
+	infos := make([]containers.Container, len(list))
+	for i, container := range list {
+		if infos[i], err = container.Info(ctx, containerd.WithoutRefreshedMetadata); err != nil {
 			return nil, fmt.Errorf("describing container %s: %w", container.ID(), err)
 		}
+	}
+	i := newest(infos, id, pods)
+	if i < 0 {
+		return nil, server.ErrUnknown
+	}
+	return list[i], nil
+}
+
+// newest returns the index of the container created last of those that a
+// caller's id means, or -1.
+func newest(infos []containers.Container, id string, pods bool) int {
+	found := -1
+	for i, info := range infos {
 		name := nameOf(info, pods)
-		if name.ID == id || name.InternalID == id || pods && name.PodID+":"+name.Name == id {
-			return container, nil
+		if name.ID != id && name.InternalID != id && (!pods || name.PodID+":"+name.Name != id) {
+			continue
+		}
+		if found < 0 || info.CreatedAt.After(infos[found].CreatedAt) {
+			found = i
 		}
 	}
-	return nil, server.ErrUnknown
+	return found
 }
 
 // Restart implements server.Containers.

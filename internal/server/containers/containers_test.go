@@ -55,6 +55,32 @@ func TestNameOf(t *testing.T) {
 	}
 }
 
+func TestNewest(t *testing.T) {
+	labels := map[string]string{
+		labelPodName: "proxy", labelPodNamespace: "kube-system", labelContainerName: "kube-proxy", labelKind: "container",
+	}
+	start := time.Unix(1000, 0)
+	infos := []containers.Container{
+		{ID: "ended", Labels: labels, CreatedAt: start},
+		{ID: "runs", Labels: labels, CreatedAt: start.Add(time.Minute)},
+		{ID: "older", Labels: labels, CreatedAt: start.Add(-time.Minute)},
+	}
+
+	for _, test := range []struct {
+		id   string
+		want int
+	}{
+		{"kube-system/proxy:kube-proxy", 1},
+		{"kube-system/proxy:kube-proxy:ended", 0},
+		{"older", 2},
+		{"nothing", -1},
+	} {
+		if got := newest(infos, test.id, true); got != test.want {
+			t.Errorf("%s: got container %d, want %d", test.id, got, test.want)
+		}
+	}
+}
+
 func TestStatusText(t *testing.T) {
 	for _, test := range []struct {
 		status        containerd.ProcessStatus
