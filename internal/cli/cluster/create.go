@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/basalt-os/basalt/internal/cli/patches"
 	"github.com/basalt-os/basalt/internal/cli/steps"
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/client/clientconfig"
@@ -103,7 +104,7 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 
-	spec, patches, err := o.spec()
+	spec, changes, err := o.spec()
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 
-	if err := o.create(ctx, printer, spec, patches); err != nil {
+	if err := o.create(ctx, printer, spec, changes); err != nil {
 		return o.fail(ctx, cmd, err)
 	}
 
@@ -197,18 +198,18 @@ func (o *createOptions) spec() (*provision.Spec, provision.Patches, error) {
 	nodes, err := layout.Nodes(o.name, network)
 	note(err)
 
-	var patches provision.Patches
+	var changes provision.Patches
 
 	for _, p := range []struct {
 		flag  string
 		texts []string
 		into  *[]machineconfig.Patch
 	}{
-		{"--config-patch", o.patches, &patches.All},
-		{"--config-patch-control-plane", o.controlPlanePatches, &patches.ControlPlanes},
-		{"--config-patch-worker", o.workerPatches, &patches.Workers},
+		{"--config-patch", o.patches, &changes.All},
+		{"--config-patch-control-plane", o.controlPlanePatches, &changes.ControlPlanes},
+		{"--config-patch-worker", o.workerPatches, &changes.Workers},
 	} {
-		*p.into, err = loadPatches(p.flag, p.texts)
+		*p.into, err = patches.Load(p.flag, p.texts)
 		note(err)
 	}
 
@@ -227,7 +228,7 @@ func (o *createOptions) spec() (*provision.Spec, provision.Patches, error) {
 		Root:              root,
 		Images:            images,
 		Created:           time.Now().UTC(),
-	}, patches, errors.Join(errs...)
+	}, changes, errors.Join(errs...)
 }
 
 // quantity parses an amount as Kubernetes writes it; empty is zero.
@@ -246,33 +247,6 @@ func quantity(flag, text string) (float64, error) {
 	return value, nil
 }
 
-// loadPatches parses patches that are given as text or as @file.
-func loadPatches(flag string, texts []string) ([]machineconfig.Patch, error) {
-	patches := make([]machineconfig.Patch, 0, len(texts))
-
-	for _, text := range texts {
-		data, name := []byte(text), flag
-
-		if path, ok := strings.CutPrefix(text, "@"); ok {
-			var err error
-			if data, err = os.ReadFile(path); err != nil {
-				return nil, fmt.Errorf("%s: %w", flag, err)
-			}
-
-			name = path
-		}
-
-		patch, err := machineconfig.LoadPatch(data, machineconfig.Options{})
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-
-		patches = append(patches, patch)
-	}
-
-	return patches, nil
-}
-
 // preflight looks for what keeps the cluster from being created.
 func (o *createOptions) preflight(ctx context.Context, spec *provision.Spec) error {
 	others, err := provision.List(o.state)
@@ -283,11 +257,11 @@ func (o *createOptions) preflight(ctx context.Context, spec *provision.Spec) err
 	return container.Preflight(ctx, spec, o.folder(), others)
 }
 
-func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec *provision.Spec, patches provision.Patches) error {
+func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec *provision.Spec, changes provision.Patches) error {
 	folder := o.folder()
 
 	err := printer.Do("generate configurations", func(*steps.Step) error {
-		configs, clientConfig, err := provision.Configure(spec, resolvers(), patches)
+		configs, clientConfig, err := provision.Configure(spec, resolvers(), changes)
 		if err != nil {
 			return err
 		}
