@@ -69,3 +69,56 @@ func staleSpec[T resource.Spec](store *resource.Store, id string) func(ctx conte
 		return err
 	}
 }
+
+// changed is staleSpec for a T that may be absent: that it appears or goes away
+// is a change too.
+func changed[T resource.Spec](store *resource.Store, id string) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		begin, err := resource.Get[T](ctx, store, id)
+		if errors.Is(err, resource.ErrNotFound) {
+			begin, err = nil, nil
+		}
+
+		if err != nil {
+			return err
+		}
+
+		_, err = resource.WaitFor(ctx, store, id, func(now *resource.Resource[T]) bool {
+			return differs(begin, now)
+		})
+
+		return err
+	}
+}
+
+// differs compares two states of a resource; nil is its absence.
+func differs[T resource.Spec](was, now *resource.Resource[T]) bool {
+	if was == nil || now == nil {
+		return was != now
+	}
+
+	return !resource.Equal(was.Spec, now.Spec)
+}
+
+// first returns what the first of several waits returns, and leaves none of
+// them behind.
+func first(waits ...func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		results := make(chan error, len(waits))
+
+		for _, wait := range waits {
+			go func() { results <- wait(ctx) }()
+		}
+
+		result := <-results
+
+		cancel()
+
+		for range len(waits) - 1 {
+			<-results
+		}
+
+		return result
+	}
+}

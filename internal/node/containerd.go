@@ -3,16 +3,23 @@ package node
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"text/template"
 
+	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/google/renameio/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/basalt-os/basalt/internal/controllers/cri"
+	"github.com/basalt-os/basalt/internal/controllers/derive"
+	criresource "github.com/basalt-os/basalt/internal/resources/cri"
 	"github.com/basalt-os/basalt/internal/service"
 	"github.com/basalt-os/basalt/internal/service/process"
 )
@@ -67,6 +74,9 @@ default_runtime_name = "runc"
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+{{- if .BaseSpec}}
+base_runtime_spec = {{printf "%q" .BaseSpec}}
+{{- end}}
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
 BinaryName = "/usr/bin/runc"
@@ -80,6 +90,10 @@ disable = false
 type containerdSettings struct {
 	Root, State, Socket, HostsDir, PauseImage string
 	RestrictOOMScore                          bool
+	// BaseSpec is a file, or empty for the base that containerd has itself.
+	BaseSpec string
+	// Customization is laid over all of this.
+	Customization string
 }
 
 func renderContainerd(settings containerdSettings) ([]byte, error) {
@@ -88,7 +102,48 @@ func renderContainerd(settings containerdSettings) ([]byte, error) {
 		return nil, fmt.Errorf("rendering containerd configuration: %w", err)
 	}
 
-	return out.Bytes(), nil
+	if settings.Customization == "" {
+		return out.Bytes(), nil
+	}
+
+	merged, err := cri.MergeTOML(out.String(), settings.Customization)
+	if err != nil {
+		return nil, fmt.Errorf("customizing containerd: %w", err)
+	}
+
+	return []byte(merged), nil
+}
+
+// renderBaseSpec is containerd's own base specification with the overrides of
+// the configuration, as JSON.
+func renderBaseSpec(ctx context.Context, overrides map[string]any) ([]byte, error) {
+	base, err := oci.GenerateSpec(namespaces.WithNamespace(ctx, podSpace), nil, &containers.Container{ID: "base"})
+	if err != nil {
+		return nil, fmt.Errorf("making the base specification of containers: %w", err)
+	}
+
+	text, err := json.Marshal(base)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the base specification of containers: %w", err)
+	}
+
+	var merged map[string]any
+	if err := json.Unmarshal(text, &merged); err != nil {
+		return nil, fmt.Errorf("decoding the base specification of containers: %w", err)
+	}
+
+	cri.Overlay(merged, overrides)
+
+	if text, err = json.Marshal(merged); err != nil {
+		return nil, fmt.Errorf("encoding the base specification of containers: %w", err)
+	}
+
+	// containerd does not start with one that it cannot read.
+	if err := json.Unmarshal(text, &oci.Spec{}); err != nil {
+		return nil, fmt.Errorf("overriding the base specification of containers: %w", err)
+	}
+
+	return text, nil
 }
 
 // containerdService is the one containerd of the node.
@@ -96,26 +151,17 @@ func (n *Node) containerdService() service.Definition {
 	return service.Definition{
 		ID:      "containerd",
 		Prepare: n.prepareContainerd,
-		Check:   &service.Check{Probe: probeContainerd},
+		Stale: first(
+			changed[criresource.CustomizationConfig](n.store, criresource.CustomizationConfigID),
+			changed[criresource.BaseRuntimeSpecConfig](n.store, criresource.BaseRuntimeSpecConfigID),
+		),
+		Check: &service.Check{Probe: probeContainerd},
 	}
 }
 
-func (n *Node) prepareContainerd(context.Context) (service.Runner, error) {
-	mayLower, err := mayLowerOOMScore()
-	if err != nil {
+func (n *Node) prepareContainerd(ctx context.Context) (service.Runner, error) {
+	if err := n.configureContainerd(ctx); err != nil {
 		return nil, err
-	}
-
-	config, err := renderContainerd(containerdSettings{
-		Root: containerdRoot, State: containerdState, Socket: containerdSocket,
-		HostsDir: registryHostsDir, PauseImage: pauseImage, RestrictOOMScore: !mayLower,
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	if err := renameio.WriteFile(containerdConfig, config, 0o600); err != nil {
-		return nil, fmt.Errorf("writing containerd configuration: %w", err)
 	}
 
 	// Clients of the wire look for a second containerd here.
@@ -140,6 +186,57 @@ func (n *Node) prepareContainerd(context.Context) (service.Runner, error) {
 		Starter: n.reaper,
 		Groups:  n.groups,
 	}, nil
+}
+
+// configureContainerd writes the configuration of containerd.
+func (n *Node) configureContainerd(ctx context.Context) error {
+	mayLower, err := mayLowerOOMScore()
+	if err != nil {
+		return err
+	}
+
+	settings := containerdSettings{
+		Root: containerdRoot, State: containerdState, Socket: containerdSocket,
+		HostsDir: registryHostsDir, PauseImage: pauseImage, RestrictOOMScore: !mayLower,
+	}
+
+	base, err := derive.Find[criresource.BaseRuntimeSpecConfig](ctx, n.store, criresource.BaseRuntimeSpecConfigID)
+	if err != nil {
+		return err
+	}
+
+	if base != nil {
+		spec, err := renderBaseSpec(ctx, base.Spec.Object)
+		if err != nil {
+			return err
+		}
+
+		if err := renameio.WriteFile(containerdBaseSpec, spec, 0o600); err != nil {
+			return fmt.Errorf("writing base specification of containers: %w", err)
+		}
+
+		settings.BaseSpec = containerdBaseSpec
+	}
+
+	customization, err := derive.Find[criresource.CustomizationConfig](ctx, n.store, criresource.CustomizationConfigID)
+	if err != nil {
+		return err
+	}
+
+	if customization != nil {
+		settings.Customization = customization.Spec.Content
+	}
+
+	config, err := renderContainerd(settings)
+	if err != nil {
+		return err
+	}
+
+	if err := renameio.WriteFile(containerdConfig, config, 0o600); err != nil {
+		return fmt.Errorf("writing containerd configuration: %w", err)
+	}
+
+	return nil
 }
 
 // probeContainerd asks containerd whether it serves.

@@ -1,12 +1,9 @@
 package node
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,9 +29,6 @@ import (
 	"github.com/basalt-os/basalt/internal/version"
 )
 
-// etcFiles is where the files are that appear under /etc.
-const etcFiles = "/system/etc"
-
 // nodeIdentity is the file that keeps the node's identity over restarts.
 const nodeIdentity = "/system/state/node-identity.yaml"
 
@@ -51,7 +45,8 @@ func (n *Node) controllers() []reconcile.Controller {
 	var all []reconcile.Controller
 
 	for _, domain := range [][]reconcile.Controller{
-		{machineStatus{stage: n.stage, events: n.events}, gatewayConfig(reader), files.EtcFiles(etcFiles, showInEtc)},
+		{machineStatus{stage: n.stage, events: n.events}, gatewayConfig(reader), files.EtcFiles(etcFiles, n.etc)},
+		{files.Configured(reader), files.Persistent(reader, "/")},
 		config.Controllers(reader),
 		clock.Controllers(),
 		network.Controllers(network.Dependencies{
@@ -66,7 +61,7 @@ func (n *Node) controllers() []reconcile.Controller {
 		hardware.Controllers("/proc", "/sys"),
 		perf.Controllers("/proc"),
 		block.Controllers("/proc/self/mountinfo"),
-		cri.Controllers(reader),
+		cri.Controllers(reader, files.Folder{Path: seccompProfiles}),
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,
 			OperatingSystem: fmt.Sprintf("%s (%s)", version.Name, version.Tag),
@@ -82,29 +77,6 @@ func (n *Node) controllers() []reconcile.Controller {
 	}
 
 	return all
-}
-
-// showInEtc makes a file of the writable folder appear under /etc. Most of
-// /etc is read-only and has an empty file for this; some folders are the
-// writable ones already.
-func showInEtc(name string) error {
-	source, target := filepath.Join(etcFiles, name), filepath.Join("/etc", name)
-
-	from, err := os.Stat(source)
-	if err != nil {
-		return err
-	}
-
-	to, err := os.Stat(target)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the root tree has no place for it: %w", err)
-	}
-
-	if err != nil || os.SameFile(from, to) {
-		return err
-	}
-
-	return unix.Mount(source, target, "", unix.MS_BIND, "")
 }
 
 // hostname is the name of this UTS namespace.

@@ -50,6 +50,7 @@ type Node struct {
 	sequencer  *machine.Sequencer
 	reaper     *machine.Reaper
 	groups     *cgroup.Tree
+	etc        etc
 	containerd *containerd.Client
 	puller     container.Puller
 	member     *member
@@ -140,11 +141,15 @@ func (n *Node) prepare() error {
 		return err
 	}
 
+	var err error
+	if n.etc, err = mountEtc(); err != nil {
+		return err
+	}
+
 	if err := layout().Apply(); err != nil {
 		return err
 	}
 
-	var err error
 	if n.groups, err = cgroup.Open(cgroup.Mountpoint); err != nil {
 		return err
 	}

@@ -23,6 +23,12 @@ const (
 	containerdState  = "/run/containerd"
 	fifoDir          = "/run/basalt/fifo"
 
+	// The base of the specification of every container of a pod, where the
+	// configuration changes it.
+	containerdBaseSpec = "/system/config/base-spec.json"
+	// Where the kubelet looks for the profiles that pods name.
+	seccompProfiles = "/var/lib/kubelet/seccomp/profiles"
+
 	registryHostsDir = "/etc/cri/conf.d/hosts"
 	machineConfig    = "/system/state/config.yaml"
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	filewriter "github.com/basalt-os/basalt/internal/controllers/files"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resources/cri"
 	"github.com/basalt-os/basalt/internal/resources/files"
@@ -23,10 +24,12 @@ import (
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
-// Controllers are all controllers of this package.
-func Controllers(reader *configured.Reader) []reconcile.Controller {
+// Controllers are all controllers of this package. Profiles is the folder of
+// the kubelet's seccomp profiles.
+func Controllers(reader *configured.Reader, profiles filewriter.Folder) []reconcile.Controller {
 	return []reconcile.Controller{
-		Registries(reader), RegistryFiles(), SeccompProfiles(reader), BaseRuntimeSpec(reader), Customization(reader), ImageCache(),
+		Registries(reader), RegistryFiles(), SeccompProfiles(reader), SeccompFiles(profiles), BaseRuntimeSpec(reader),
+		Customization(reader), ImageCache(),
 	}
 }
 
@@ -164,7 +167,7 @@ func hostsFile(registry string, spec cri.RegistriesConfig) (string, error) {
 
 	hasOwn := spec.RegistryAuths[registry] != nil || spec.RegistryTLSs[registry] != nil
 	if hasOwn && !mirror.MirrorSkipFallback && registry != "*" {
-		endpoints = append(slices.Clone(endpoints), cri.RegistryEndpointConfig{EndpointEndpoint: "https://" + registry})
+		endpoints = append(slices.Clone(endpoints), cri.RegistryEndpointConfig{EndpointEndpoint: "https://" + serverOf(registry)})
 	}
 
 	for _, e := range endpoints {
@@ -179,9 +182,14 @@ func hostsFile(registry string, spec cri.RegistriesConfig) (string, error) {
 			b.WriteString("  override_path = true\n")
 		}
 
-		writeTLS(&b, u.Host, spec.RegistryTLSs[u.Host])
+		host := u.Host
+		if host == serverOf(registry) {
+			host = registry
+		}
 
-		if header := authorization(spec.RegistryAuths[u.Host]); header != "" {
+		writeTLS(&b, host, spec.RegistryTLSs[host])
+
+		if header := authorization(spec.RegistryAuths[host]); header != "" {
 			fmt.Fprintf(&b, "  [host.%s.header]\n    authorization = %s\n", strconv.Quote(e.EndpointEndpoint), strconv.Quote(header))
 		}
 
@@ -189,6 +197,16 @@ func hostsFile(registry string, spec cri.RegistriesConfig) (string, error) {
 	}
 
 	return b.String(), nil
+}
+
+// serverOf is the host that serves a registry: one registry is known by
+// another name than its server's.
+func serverOf(registry string) string {
+	if registry == "docker.io" {
+		return "registry-1.docker.io"
+	}
+
+	return registry
 }
 
 func writeTLS(b *strings.Builder, host string, tls *cri.RegistryTLSConfig) {

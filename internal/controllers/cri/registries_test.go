@@ -56,6 +56,14 @@ func TestHostFiles(t *testing.T) {
 					"  [host.\"https://r.example.com:5000\".header]\n    authorization = \"Basic dTpw\"\n\n",
 			},
 		},
+		{
+			"the registry whose server has another name",
+			cri.RegistriesConfig{RegistryAuths: map[string]*cri.RegistryAuthConfig{"docker.io": {RegistryUsername: "u", RegistryPassword: "p"}}},
+			map[string]string{
+				"cri/conf.d/hosts/docker.io/hosts.toml": "[host.\"https://registry-1.docker.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n" +
+					"  [host.\"https://registry-1.docker.io\".header]\n    authorization = \"Basic dTpw\"\n\n",
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -20,13 +20,21 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/files"
 )
 
+// Etc is what people see as /etc.
+type Etc interface {
+	// Show makes a file that has been written appear under /etc.
+	Show(name string) error
+	// Hide takes it away again.
+	Hide(name string) error
+}
+
 // EtcFiles writes every file that is specified into the folder root, and has
-// show make it appear under /etc: show is called with the file's name once,
-// when the file has its first contents.
+// it shown under /etc when it has its first contents, and hidden when nothing
+// specifies it any longer.
 //
 // A file is rewritten in place, because what shows it may be a mount of the
 // file itself.
-func EtcFiles(root string, show func(name string) error) reconcile.Controller {
+func EtcFiles(root string, etc Etc) reconcile.Controller {
 	shown := map[string]bool{}
 
 	return derive.All("files.EtcFileController", []reconcile.Input{reconcile.In[files.EtcFileSpec]()},
@@ -36,31 +44,59 @@ func EtcFiles(root string, show func(name string) error) reconcile.Controller {
 				return nil, err
 			}
 
-			out := map[string]files.EtcFileStatus{}
+			return writeEtc(root, etc, specs, shown)
+		})
+}
 
-			for _, spec := range specs {
-				if !filepath.IsLocal(spec.Meta.ID) {
-					return nil, fmt.Errorf("writing /etc/%s: the name leads out of /etc", spec.Meta.ID)
-				}
+// writeEtc makes the files be what the specifications say; shown are those that
+// people see, before and after.
+func writeEtc(
+	root string, etc Etc, specs []*resource.Resource[files.EtcFileSpec], shown map[string]bool,
+) (map[string]files.EtcFileStatus, error) {
+	out := map[string]files.EtcFileStatus{}
 
-				path := filepath.Join(root, spec.Meta.ID)
-				if err := overwrite(path, []byte(spec.Spec.Contents), spec.Spec.Mode); err != nil {
-					return nil, fmt.Errorf("writing /etc/%s: %w", spec.Meta.ID, err)
-				}
+	for _, spec := range specs {
+		name := spec.Meta.ID
+		if spec.Meta.Phase != resource.Running {
+			continue
+		}
 
-				if !shown[spec.Meta.ID] {
-					if err := show(spec.Meta.ID); err != nil {
-						return nil, fmt.Errorf("showing /etc/%s: %w", spec.Meta.ID, err)
-					}
+		if !filepath.IsLocal(name) {
+			return nil, fmt.Errorf("writing /etc/%s: the name leads out of /etc", name)
+		}
 
-					shown[spec.Meta.ID] = true
-				}
+		if err := overwrite(filepath.Join(root, name), []byte(spec.Spec.Contents), spec.Spec.Mode); err != nil {
+			return nil, fmt.Errorf("writing /etc/%s: %w", name, err)
+		}
 
-				out[spec.Meta.ID] = files.EtcFileStatus{SpecVersion: strconv.FormatUint(spec.Meta.Version, 10)}
+		if !shown[name] {
+			if err := etc.Show(name); err != nil {
+				return nil, fmt.Errorf("showing /etc/%s: %w", name, err)
 			}
 
-			return out, nil
-		})
+			shown[name] = true
+		}
+
+		out[name] = files.EtcFileStatus{SpecVersion: strconv.FormatUint(spec.Meta.Version, 10)}
+	}
+
+	for name := range shown {
+		if _, ok := out[name]; ok {
+			continue
+		}
+
+		if err := etc.Hide(name); err != nil {
+			return nil, fmt.Errorf("hiding /etc/%s: %w", name, err)
+		}
+
+		if err := os.Remove(filepath.Join(root, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("removing /etc/%s: %w", name, err)
+		}
+
+		delete(shown, name)
+	}
+
+	return out, nil
 }
 
 // overwrite gives a file its contents without replacing the file, and leaves
