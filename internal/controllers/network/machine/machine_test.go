@@ -1,0 +1,85 @@
+package machine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
+	"github.com/basalt-os/basalt/internal/controllers/network/layer"
+	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources/network"
+)
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+
+	ether := network.LinkStatus{Type: network.LinkTypeEther}
+	bridge, aliased := ether, ether
+	bridge.Kind, aliased.Alias = "bridge", "net0"
+
+	got := defaults(map[string]network.LinkStatus{
+		"lo": {Type: network.LinkTypeLoopback}, "eth0": ether, "eth1": ether, "eth2": aliased, "br0": bridge,
+	}, []string{"eth1", "net0"})
+
+	if len(got.Operators) != 1 || got.Operators[0].LinkName != "eth0" {
+		t.Errorf("operators %+v", got.Operators)
+	}
+
+	if len(got.Links) != 2 || got.Links[0].Name != "lo" {
+		t.Errorf("links %+v", got.Links)
+	}
+}
+
+// The layers come together: the command line takes a link from the defaults.
+func TestLayers(t *testing.T) {
+	t.Parallel()
+
+	settings, err := cmdline.Parse("ip=10.5.0.2::10.5.0.1:24::eth1:none talos.network.interface.ignore=eth2")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	store := resource.NewStore()
+	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
+
+	for _, c := range slices.Concat([]reconcile.Controller{Defaults(settings.Ignored), Cmdline(settings)}, layer.Merges()) {
+		if err := engine.Register(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+
+	go func() { done <- engine.Run(ctx) }()
+
+	defer func() {
+		cancel()
+
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	for _, name := range []string{"eth0", "eth1", "eth2"} {
+		if err := store.Create(ctx, resource.New(name, network.LinkStatus{Type: network.LinkTypeEther}), "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	for id, want := range map[string]bool{"dhcp4/eth0": true, "dhcp4/eth1": false, "dhcp4/eth2": false} {
+		_, err := resource.WaitFor(ctx, store, id, func(r *resource.Resource[network.OperatorSpec]) bool { return (r != nil) == want })
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+
+	for _, id := range []string{"lo/127.0.0.1/8", "eth1/10.5.0.2/24"} {
+		if _, err := resource.WaitFor(ctx, store, id, func(r *resource.Resource[network.AddressSpec]) bool { return r != nil }); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+}
