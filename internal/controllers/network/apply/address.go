@@ -3,6 +3,7 @@ package apply
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -23,11 +24,16 @@ func (a addresses) apply(specs []network.AddressSpec) error {
 		return fmt.Errorf("listing addresses: %w", err)
 	}
 
+	routes, err := a.kernel.Routes()
+	if err != nil {
+		return fmt.Errorf("listing routes: %w", err)
+	}
+
 	var errs []error
 
 	for _, spec := range specs {
 		link := find(links, spec.LinkName)
-		if link == nil || has(present, link, spec) {
+		if link == nil || (has(present, link, spec) && routed(routes, link, spec)) {
 			continue
 		}
 
@@ -49,6 +55,18 @@ func has(present []netlink.Addr, link netlink.Link, spec network.AddressSpec) bo
 	return false
 }
 
+// routed reports whether the route to the network of an address is there, or
+// is the kernel's business, or cannot be yet. It goes when the link goes down.
+func routed(routes []netlink.Route, link netlink.Link, spec network.AddressSpec) bool {
+	if spec.Priority == 0 || link.Attrs().RawFlags&unix.IFF_UP == 0 {
+		return true
+	}
+
+	wanted := networkRoute(link, spec)
+
+	return slices.ContainsFunc(routes, func(r netlink.Route) bool { return same(&r, wanted) })
+}
+
 func (a addresses) add(link netlink.Link, spec network.AddressSpec) error {
 	address := &netlink.Addr{IPNet: toNet(spec.Address), Scope: int(spec.Scope), Flags: int(spec.Flags &^ network.AddressFlagPermanent)}
 
@@ -61,7 +79,7 @@ func (a addresses) add(link netlink.Link, spec network.AddressSpec) error {
 		return err
 	}
 
-	if spec.Priority == 0 {
+	if spec.Priority == 0 || link.Attrs().RawFlags&unix.IFF_UP == 0 {
 		return nil
 	}
 
