@@ -72,6 +72,8 @@ func (kernel) AddAddress(string, netip.Prefix) error     { return nil }
 func (kernel) Watch(ctx context.Context, _ func()) error { <-ctx.Done(); return nil }
 func (kernel) Hostname() (string, error)                 { return "cp-1", nil }
 func (kernel) SetHostname(string) error                  { return nil }
+func (kernel) Show(string) error                         { return nil }
+func (kernel) Hide(string) error                         { return nil }
 func (kernel) Sign(context.Context, []netip.Addr, string, []byte, []byte) ([]byte, error) {
 	panic("a control plane signs for itself")
 }
@@ -85,10 +87,10 @@ func controlPlane(t *testing.T, dir string) []reconcile.Controller {
 	var all []reconcile.Controller
 
 	for _, domain := range [][]reconcile.Controller{
-		{files.EtcFiles(filepath.Join(dir, "etc"), func(string) error { return nil })},
+		{files.EtcFiles(filepath.Join(dir, "etc"), kernel{})},
 		config.Controllers(reader),
 		clock.Controllers(),
-		cri.Controllers(reader),
+		cri.Controllers(reader, files.Folder{Path: filepath.Join(dir, "seccomp")}),
 		network.Controllers(network.Dependencies{
 			Config: reader, Kernel: kernel{}, Hostname: kernel{}, Logger: logger, PodResolvConf: filepath.Join(dir, "resolv.conf"),
 		}),
