@@ -116,7 +116,7 @@ func first(waits ...func(ctx context.Context) error) func(ctx context.Context) e
 		cancel()
 
 		for range len(waits) - 1 {
-			<-results
+			<-results //nolint:errcheck // the first error counts
 		}
 
 		return result

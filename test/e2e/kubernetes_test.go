@@ -137,8 +137,6 @@ func podReady(pod *corev1.Pod) bool {
 	})
 }
 
-func podEnded(pod *corev1.Pod) bool { return pod.Status.Phase == corev1.PodSucceeded }
-
 // get asks a pod's server through the API server.
 func (c *cluster) get(ctx context.Context, pod *corev1.Pod, port int, path string, params map[string]string) (string, error) {
 	data, err := c.kube.CoreV1().Pods(pod.Namespace).ProxyGet("http", pod.Name, fmt.Sprint(port), path, params).DoRaw(ctx)
