@@ -62,13 +62,7 @@ func createNetwork(spec *provision.Spec) error {
 
 // removeNetwork undoes createNetwork; it is no error when nothing is there.
 func removeNetwork(cluster string) error {
-	var errs []error
-
-	if link, err := netlink.LinkByName(bridgeName(cluster)); err == nil {
-		if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, fmt.Errorf("deleting bridge %s: %w", bridgeName(cluster), err))
-		}
-	}
+	errs := []error{removeBridge(bridgeName(cluster))}
 
 	conn := &nftables.Conn{}
 
@@ -85,6 +79,35 @@ func removeNetwork(cluster string) error {
 
 	if err := conn.Flush(); err != nil {
 		errs = append(errs, fmt.Errorf("deleting nftables table %s: %w", tableName(cluster), err))
+	}
+
+	return errors.Join(errs...)
+}
+
+// removeBridge deletes a bridge and the links of nodes that it joins. The kernel
+// does the latter by itself once a node's network namespace is gone, but takes
+// its time: the link would outlive the cluster for a moment.
+func removeBridge(name string) error {
+	bridge, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil // there is none
+	}
+
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("listing links: %w", err)
+	}
+
+	var errs []error
+
+	for _, link := range append(links, bridge) {
+		if link.Attrs().MasterIndex != bridge.Attrs().Index && link != bridge {
+			continue
+		}
+
+		if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
+			errs = append(errs, fmt.Errorf("deleting link %s: %w", link.Attrs().Name, err))
+		}
 	}
 
 	return errors.Join(errs...)
