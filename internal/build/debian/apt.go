@@ -27,6 +27,7 @@ type Package struct {
 	Architecture string
 	Source       string // source package; Name when they are the same
 	SHA256       string // of the .deb file, hexadecimal
+	Depends      string // as the package says it
 }
 
 // ErrNoApt says that this machine has no apt: it is not a Debian.
@@ -36,9 +37,11 @@ var ErrNoApt = errors.New("apt-get, apt-cache and dpkg-deb are not on this machi
 var ErrUnknownPackage = errors.New("apt does not know the package")
 
 // Apt runs apt. The zero value uses the machine's package lists; State is a
-// folder for lists of its own, which Update fills.
+// folder for lists of its own, which Update fills. Sources is a folder with
+// sources to use instead of the machine's.
 type Apt struct {
-	State string
+	State   string
+	Sources string
 }
 
 // Check returns ErrNoApt when the programs are missing.
@@ -59,11 +62,17 @@ func (a Apt) options() []string {
 		return nil
 	}
 
-	return []string{
+	options := []string{
 		"-o", "Dir::State::lists=" + filepath.Join(a.State, "lists"),
 		"-o", "Dir::Cache=" + filepath.Join(a.State, "cache"),
 		"-o", "APT::Sandbox::User=",
 	}
+
+	if a.Sources != "" {
+		options = append(options, "-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts="+a.Sources)
+	}
+
+	return options
 }
 
 // Update fetches the package lists into State.
@@ -75,6 +84,10 @@ func (a Apt) Update(ctx context.Context) error {
 	}
 
 	if _, err := a.run(ctx, "", "apt-get", append(a.options(), "-q", "update")...); err != nil {
+		return fmt.Errorf("fetching Debian's package lists: %w", err)
+	}
+
+	if err := os.WriteFile(filepath.Join(a.State, updatedFile), nil, 0o644); err != nil {
 		return fmt.Errorf("fetching Debian's package lists: %w", err)
 	}
 
@@ -167,6 +180,8 @@ func parseControl(data []byte) []Package {
 			current.Source, _, _ = strings.Cut(value, " ")
 		case "SHA256":
 			current.SHA256 = value
+		case "Depends":
+			current.Depends = value
 		}
 	}
 
