@@ -1,6 +1,9 @@
 // Package kmod reads kernel modules: what a module is called, what it needs and
 // which devices it is for, as the module's own file says. From a folder of
 // modules it finds what has to be loaded for a list of names, and in what order.
+//
+// Reading modules is for the build. On a machine there is an Index, which the
+// build made of them.
 package kmod
 
 import (
@@ -35,6 +38,10 @@ type Info struct {
 	Soft    []string // names of those that should be, if the kernel has them
 	Aliases []string // patterns of the devices it is for
 	Release string   // of the kernel that it was made for
+
+	// Firmware is the files below /usr/lib/firmware that it may ask for,
+	// depending on the device.
+	Firmware []string
 }
 
 // Read reads a module, which is not compressed.
@@ -66,6 +73,8 @@ func Read(r io.ReaderAt) (info Info, err error) {
 			info.Soft = append(info.Soft, before(value)...)
 		case "alias":
 			info.Aliases = append(info.Aliases, value)
+		case "firmware":
+			info.Firmware = append(info.Firmware, value)
 		case "vermagic":
 			info.Release, _, _ = strings.Cut(value, " ")
 		}
@@ -117,18 +126,14 @@ type Set struct {
 // Open finds the modules in a kernel's folder, usually
 // /usr/lib/modules/<release>, without reading them.
 func Open(files fs.FS) (*Set, error) {
-	s := &Set{files: files, paths: map[string]string{}, builtin: map[string]bool{}}
+	s := &Set{files: files, paths: map[string]string{}}
 
-	list, err := fs.ReadFile(files, "modules.builtin")
+	list, err := fs.ReadFile(files, BuiltinFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("finding kernel modules: %w", err)
 	}
 
-	for line := range strings.Lines(string(list)) {
-		if name, ok := moduleName(strings.TrimSpace(line)); ok {
-			s.builtin[name] = true
-		}
-	}
+	s.builtin = builtinNames(list)
 
 	err = fs.WalkDir(files, ".", func(file string, entry fs.DirEntry, err error) error {
 		if name, ok := moduleName(file); ok && err == nil && entry.Type().IsRegular() {
