@@ -1,0 +1,6 @@
+package block
+
+// Volumes of the system by ID.
+const (
+	metaID = "META"
+)
