@@ -94,7 +94,7 @@ func controlPlane(t *testing.T, dir string) []reconcile.Controller {
 		network.Controllers(network.Dependencies{
 			Config: reader, Kernel: kernel{}, Hostname: kernel{}, Logger: logger, PodResolvConf: filepath.Join(dir, "resolv.conf"),
 		}),
-		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: kernel{}, Now: time.Now}),
+		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: kernel{}, Logger: logger, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: filepath.Join(dir, "pki"), Owner: 60}}),
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: logger, IdentityPath: filepath.Join(dir, "identity.yaml"), OperatingSystem: "Basalt (test)",

@@ -53,7 +53,7 @@ func (n *Node) controllers() []reconcile.Controller {
 			Config: reader, Kernel: network.Netlink{}, Hostname: hostname{}, Logger: n.logger,
 			PodResolvConf: podResolvConf,
 		}),
-		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Now: time.Now}),
+		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Logger: n.logger, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
 		runtime.Controllers(runtime.Dependencies{
 			Config: reader, Name: version.Name, Version: version.Tag, Platform: n.platform, Proc: "/proc", Sys: "/sys",

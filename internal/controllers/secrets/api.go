@@ -34,6 +34,11 @@ var apiInputs = append([]reconcile.Input{
 	reconcile.In[k8s.Endpoint](),
 }, timeInput)
 
+var maintenanceInputs = []reconcile.Input{
+	reconcile.In[resources.MaintenanceRoot]().WithID(resources.MaintenanceRootID),
+	reconcile.In[resources.CertSAN]().WithID(resources.CertSANMaintenanceID),
+}
+
 var timeInput = reconcile.In[clock.Status]().WithID(clock.StatusID)
 
 // timeSynced reports whether the clock can be trusted with the dates of
@@ -45,13 +50,18 @@ func timeSynced(ctx context.Context, rt *reconcile.Runtime) (bool, error) {
 }
 
 // API keeps the certificates of the OS API. A control plane issues them itself;
-// a worker, which has no key of the authority, asks a control plane.
+// a worker, which has no key of the authority, asks a control plane; a machine
+// without a configuration makes its own.
 func API(signer Signer, now func() time.Time) reconcile.Controller {
-	return derive.One("secrets.APIController", resources.APIID, apiInputs,
+	return derive.One("secrets.APIController", resources.APIID, append(maintenanceInputs, apiInputs...),
 		func(ctx context.Context, rt *reconcile.Runtime, current resources.API) (resources.API, error) {
 			machine, err := derive.Find[config.MachineType](ctx, rt, config.MachineTypeID)
 			if err != nil {
 				return current, err
+			}
+
+			if machine == nil {
+				return apiOfMaintenance(ctx, rt, current, now())
 			}
 
 			root, err := derive.Find[resources.OSRoot](ctx, rt, resources.OSRootID)
@@ -69,7 +79,7 @@ func API(signer Signer, now func() time.Time) reconcile.Controller {
 				return current, err
 			}
 
-			if machine == nil || root == nil || names == nil || !synced {
+			if root == nil || names == nil || !synced {
 				return keepOrNone(current, current.Server != nil)
 			}
 

@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
@@ -11,6 +12,7 @@ import (
 type Dependencies struct {
 	Config *configured.Reader
 	Signer Signer
+	Logger *slog.Logger
 	// Now is the wall clock.
 	Now func() time.Time
 }
@@ -22,6 +24,8 @@ func Controllers(d Dependencies) []reconcile.Controller {
 		EtcdRoot(d.Config),
 		KubernetesRoot(d.Config),
 		Kubelet(d.Config),
+		MaintenanceRoot(d.Config, d.Logger, d.Now),
+		MaintenanceCertSANs(),
 		APICertSANs(),
 		KubernetesCertSANs(),
 		API(d.Signer, d.Now),
