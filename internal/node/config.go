@@ -84,7 +84,7 @@ func (n *Node) activate(ctx context.Context, text []byte) error {
 		return fmt.Errorf("loading machine config: %w", err)
 	}
 
-	return put(ctx, n.store, configOwner, config.ActiveID, config.MachineConfig{Text: string(text)})
+	return resource.Put(ctx, n.store, configOwner, config.ActiveID, config.MachineConfig{Text: string(text)})
 }
 
 // storeConfig keeps a configuration for the next boot.
@@ -93,7 +93,7 @@ func (n *Node) storeConfig(ctx context.Context, text []byte) error {
 		return fmt.Errorf("writing machine config to STATE: %w", err)
 	}
 
-	return put(ctx, n.store, configOwner, config.PersistentID, config.MachineConfig{Text: string(text)})
+	return resource.Put(ctx, n.store, configOwner, config.PersistentID, config.MachineConfig{Text: string(text)})
 }
 
 // activeConfig returns the configuration that acts; nil when there is none.

@@ -2,9 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strconv"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -44,7 +41,7 @@ func (n *Node) ServiceChanged(status service.Status) {
 
 	running := status.State == service.Running
 
-	err := put(ctx, n.store, supervisorOwner, status.ID, v1alpha1.Service{
+	err := resource.Put(ctx, n.store, supervisorOwner, status.ID, v1alpha1.Service{
 		Running: running, Healthy: running && status.Health.Healthy, Unknown: running && status.Health.Unknown,
 	})
 	if err != nil {
@@ -58,10 +55,10 @@ func (n *Node) ServiceChanged(status service.Status) {
 
 func (n *Node) recordPID(ctx context.Context, status service.Status) error {
 	if status.PID == 0 {
-		return drop[runtime.ServicePID](ctx, n.store, supervisorOwner, status.ID)
+		return resource.Drop[runtime.ServicePID](ctx, n.store, supervisorOwner, status.ID)
 	}
 
-	return put(ctx, n.store, supervisorOwner, status.ID, runtime.ServicePID{PID: int32(status.PID)})
+	return resource.Put(ctx, n.store, supervisorOwner, status.ID, runtime.ServicePID{PID: int32(status.PID)})
 }
 
 // SequenceChanged implements [machine.SequenceObserver].
@@ -111,37 +108,4 @@ var stages = map[machine.Kind]runtime.MachineStage{
 	machine.Shutdown:   runtime.MachineStageShuttingDown,
 	machine.Reset:      runtime.MachineStageResetting,
 	machine.Upgrade:    runtime.MachineStageUpgrading,
-}
-
-// put creates or replaces a resource that one owner alone writes.
-func put[T resource.Spec](ctx context.Context, store *resource.Store, owner, id string, spec T) error {
-	current, err := resource.Get[T](ctx, store, id)
-
-	switch {
-	case errors.Is(err, resource.ErrNotFound):
-		return store.Create(ctx, resource.New(id, spec), owner)
-	case err != nil:
-		return err
-	case resource.Equal(current.Spec, spec):
-		return nil
-	}
-
-	next := current.Copy()
-	next.Spec = spec
-
-	if err := store.Update(ctx, next, owner); err != nil {
-		return fmt.Errorf("updating to version %s: %w", strconv.FormatUint(next.Meta.Version+1, 10), err)
-	}
-
-	return nil
-}
-
-// drop removes a resource that nobody holds by a finalizer, if it is there.
-func drop[T resource.Spec](ctx context.Context, store *resource.Store, owner, id string) error {
-	err := store.Destroy(ctx, resource.PointerOf[T](id), owner)
-	if errors.Is(err, resource.ErrNotFound) {
-		return nil
-	}
-
-	return err
 }

@@ -94,3 +94,34 @@ func WaitForIn[T Spec](ctx context.Context, s *Store, namespace, id string, hold
 		}
 	}
 }
+
+// Put creates or replaces the T of that ID in the default namespace, which one
+// owner alone writes. Nothing happens when it says so already.
+func Put[T Spec](ctx context.Context, s *Store, owner, id string, spec T) error {
+	current, err := Get[T](ctx, s, id)
+
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return s.Create(ctx, New(id, spec), owner)
+	case err != nil:
+		return err
+	case Equal(current.Spec, spec):
+		return nil
+	}
+
+	next := current.Copy()
+	next.Spec = spec
+
+	return s.Update(ctx, next, owner)
+}
+
+// Drop removes the T of that ID, if it is there and nobody holds it by a
+// finalizer.
+func Drop[T Spec](ctx context.Context, s *Store, owner, id string) error {
+	err := s.Destroy(ctx, PointerOf[T](id), owner)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+
+	return err
+}
