@@ -20,9 +20,6 @@ type Error = typed.Error
 // that [Load], [Config.Validate] and [Config.Patch] return.
 type Errors = typed.Errors
 
-// apiVersion is the version of all documents.
-const apiVersion = "v1alpha1"
-
 // Config is a machine configuration.
 type Config struct {
 	file string
@@ -153,15 +150,16 @@ func decodeDocument(source typed.Source) (Document, Errors) {
 		return fault(kind, "kind", fmt.Sprintf("found %q, expected a kind of document%s", kind.Value, nearestKind(kind.Value)))
 	}
 
-	var errs Errors
-	if version == nil {
-		_, errs = fault(root, "apiVersion", "found nothing, expected "+apiVersion)
-	} else if version.Value != apiVersion {
-		_, errs = fault(version, "apiVersion", fmt.Sprintf("found %q, expected %s", version.Value, apiVersion))
-	}
-
 	doc.Kind = document.Canonical(kind.Value)
 	doc.Value = reflect.New(t).Interface()
+
+	var errs Errors
+	if want := document.VersionOf(doc.Value); version == nil {
+		_, errs = fault(root, "apiVersion", "found nothing, expected "+want)
+	} else if version.Value != want {
+		_, errs = fault(version, "apiVersion", fmt.Sprintf("found %q, expected %s", version.Value, want))
+	}
+
 	errs = append(errs, typed.Decode(root, doc.Value, "apiVersion", "kind")...)
 	doc.Name = document.NameOf(doc.Value)
 

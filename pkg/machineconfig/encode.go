@@ -36,7 +36,7 @@ func tree(doc any) *yaml.Node {
 
 	if kind := document.KindOf(doc); kind != "" {
 		root.Content = append([]*yaml.Node{
-			typed.String("apiVersion"), typed.String(apiVersion),
+			typed.String("apiVersion"), typed.String(document.VersionOf(doc)),
 			typed.String("kind"), typed.String(kind),
 		}, root.Content...)
 	}

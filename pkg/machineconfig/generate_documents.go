@@ -49,7 +49,7 @@ func (g *generator) documents(machineType string) ([]any, error) {
 func (g *generator) systemDocuments(machineType string) []any {
 	bundle := g.Secrets
 	v1 := &document.V1Alpha1{
-		Version: apiVersion,
+		Version: document.Version,
 		Debug:   ptr(false),
 		Persist: ptr(true),
 		Machine: &document.Machine{

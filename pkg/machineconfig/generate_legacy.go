@@ -51,7 +51,7 @@ func (g *generator) legacyDocument(machineType string) *document.V1Alpha1 {
 	}
 
 	return &document.V1Alpha1{
-		Version: apiVersion, Debug: ptr(false), Persist: ptr(true),
+		Version: document.Version, Debug: ptr(false), Persist: ptr(true),
 		Machine: machine, Cluster: g.legacyCluster(machineType),
 	}
 }

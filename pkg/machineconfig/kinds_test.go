@@ -22,8 +22,17 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 
 	kinds := document.Kinds()
-	if len(kinds) != 89 {
-		t.Errorf("there are %d kinds, the contract has 89", len(kinds))
+
+	ofContract := 0
+
+	for _, kind := range kinds {
+		if document.VersionOf(kind) == document.Version {
+			ofContract++
+		}
+	}
+
+	if ofContract != 89 {
+		t.Errorf("there are %d kinds, the contract has 89", ofContract)
 	}
 
 	for _, kind := range kinds {
@@ -127,6 +136,7 @@ func byPath(t *testing.T) map[string]string {
 		"KubeNetworkConfig.serviceSubnets":                               "10.96.0.0/12",
 		"KubeNodeConfig.nodeIP.validSubnets":                             "!10.0.0.0/8",
 		"KubeNodeConfig.taints":                                          "value:NoSchedule",
+		"BootHealthConfig.gates":                                         "kubelet",
 		"KubeServiceAccountConfig.issuer.privateKey":                     string(certs.K8sServiceAccount.Key),
 		"KubeSpanConfig.mtu":                                             "1420",
 		"Layer2VIPConfig.name":                                           address,

@@ -17,7 +17,7 @@ func Schema() ([]byte, error) {
 	var kinds []any
 
 	for _, doc := range document.Kinds() {
-		kinds = append(kinds, schema.Add(reflect.TypeOf(doc), document.KindOf(doc), apiVersion))
+		kinds = append(kinds, schema.Add(reflect.TypeOf(doc), document.KindOf(doc), document.VersionOf(doc)))
 	}
 
 	kinds = append(kinds, schema.Add(reflect.TypeFor[document.V1Alpha1](), "", ""))

@@ -175,7 +175,7 @@ func machineOnly() []string {
 	return []string{
 		"ExistingVolumeConfig", "ExternalVolumeConfig", "FilesystemScrubConfig", "RawVolumeConfig", "SwapVolumeConfig",
 		"UserVolumeConfig", "ZswapConfig", "LVMLogicalVolumeConfig", "LVMVolumeGroupConfig", "RAIDArrayConfig",
-		"KernelModuleConfig", "UdevRulesConfig", "WatchdogTimerConfig", "PCIDriverRebindConfig",
+		"KernelModuleConfig", "UdevRulesConfig", "WatchdogTimerConfig", "PCIDriverRebindConfig", "BootHealthConfig",
 	}
 }
 
@@ -191,7 +191,7 @@ func (c *Config) checkMember(v1 *document.V1Alpha1, mode Mode) Errors {
 
 	const nothing = "found nothing, expected %s"
 
-	fault(v1.Version != "", "version", nothing, apiVersion)
+	fault(v1.Version != "", "version", nothing, document.Version)
 	fault(v1.Machine != nil, "machine", nothing, "the machine's part of the configuration")
 	fault(v1.Cluster != nil, "cluster", nothing, "the cluster's part of the configuration")
 

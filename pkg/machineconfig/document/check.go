@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -214,6 +215,23 @@ func (c *WatchdogTimerConfig) Check() []Fault {
 
 	f.ok(strings.HasPrefix(c.Device, "/dev/"), "device", "found %q, expected a device such as /dev/watchdog0", c.Device)
 	f.ok(c.Timeout == 0 || c.Timeout >= shortest, "timeout", "found %s, expected at least %s", c.Timeout, shortest)
+
+	return f
+}
+
+// Check implements [Checker].
+func (c *BootHealthConfig) Check() []Fault {
+	const shortest = time.Minute
+
+	var f faults
+
+	for i, gate := range c.Gates {
+		f.ok(slices.Contains(BootGates(), gate), fmt.Sprintf("gates[%d]", i), "found %q, expected one of %s",
+			gate, strings.Join(BootGates(), ", "))
+	}
+
+	f.ok(c.Timeout == 0 || c.Timeout >= shortest, "timeout", "found %s, expected at least %s", c.Timeout, shortest)
+	f.ok(c.StableFor >= 0, "stableFor", "found %s, expected no less than nothing", c.StableFor)
 
 	return f
 }

@@ -31,8 +31,26 @@ func Kinds() []any {
 		CRIBaseRuntimeSpecConfig{}, CRICustomizationConfig{}, ImageCacheConfig{}, RegistryAuthConfig{},
 		RegistryMirrorConfig{}, RegistryTLSConfig{}, ImageVerificationConfig{}, TrustedRootsConfig{},
 		DiscoveryIdentityConfig{}, DiscoveryServiceConfig{}, SideroLinkConfig{},
+		// What the wire does not have.
+		BootHealthConfig{},
 	}
 }
+
+// VersionOf is the apiVersion of a document that has a kind.
+func VersionOf(doc any) string {
+	if KindOf(doc) == KindOf(BootHealthConfig{}) {
+		return OwnVersion
+	}
+
+	return Version
+}
+
+const (
+	// Version is the apiVersion of the wire's documents.
+	Version = "v1alpha1"
+	// OwnVersion is the apiVersion of documents that the wire does not have.
+	OwnVersion = "basalt.dev/v1alpha1"
+)
 
 // KindOf is the kind of a document, given as a value or a pointer; it is empty
 // for [V1Alpha1].

@@ -100,6 +100,23 @@ type WatchdogTimerConfig struct {
 	Timeout time.Duration `yaml:"timeout,omitempty"`
 }
 
+// BootHealthConfig says what a new version of the system must show on its first
+// boots to stay. When it does not, the machine returns to the version before.
+type BootHealthConfig struct {
+	// Gates are the names of what must hold: network, time, api, kubelet, etcd,
+	// nodeReady, services. Empty: network, api, kubelet, etcd.
+	Gates []string `yaml:"gates,omitempty"`
+	// Timeout is how long after the start all gates must hold; zero: 10m.
+	Timeout time.Duration `yaml:"timeout,omitempty"`
+	// StableFor is how long they must hold without a break; zero: 30s.
+	StableFor time.Duration `yaml:"stableFor,omitempty"`
+}
+
+// BootGates are the names of the gates of a [BootHealthConfig].
+func BootGates() []string {
+	return []string{"network", "time", "api", "kubelet", "etcd", "nodeReady", "services"}
+}
+
 // CRIBaseRuntimeSpecConfig changes the base OCI specification of containers.
 type CRIBaseRuntimeSpecConfig struct {
 	Overrides Free `yaml:"overrides,omitempty"`
