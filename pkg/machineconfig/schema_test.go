@@ -14,7 +14,6 @@ import (
 
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
-	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 )
 
 var update = flag.Bool("update", false, "write golden files")
