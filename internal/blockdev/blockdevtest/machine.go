@@ -328,7 +328,7 @@ func (h *handle) AddPartition(p blockdev.Range) error {
 	defer m.mu.Unlock()
 
 	if _, ok := h.d.parts[p.Number]; ok {
-		return fmt.Errorf("adding partition %d: it exists", p.Number)
+		return fmt.Errorf("adding partition %d: %w", p.Number, blockdev.ErrInUse)
 	}
 
 	h.d.parts[p.Number] = p
