@@ -49,6 +49,7 @@ type Book struct {
 
 	mu      sync.Mutex
 	buffers map[string]*Buffer
+	opened  chan struct{} // closed and replaced when a buffer is created
 }
 
 // NewBook returns a book whose buffers hold size bytes each. The clock stamps
@@ -58,7 +59,7 @@ func NewBook(size int, now func() time.Time) *Book {
 		now = time.Now
 	}
 
-	return &Book{size: size, now: now, buffers: map[string]*Buffer{}}
+	return &Book{size: size, now: now, buffers: map[string]*Buffer{}, opened: make(chan struct{})}
 }
 
 // Open returns the buffer of a service and creates it when needed.
@@ -70,6 +71,9 @@ func (b *Book) Open(id string) *Buffer {
 	if buffer == nil {
 		buffer = &Buffer{size: b.size, now: b.now, arrive: make(chan struct{})}
 		b.buffers[id] = buffer
+
+		close(b.opened)
+		b.opened = make(chan struct{})
 	}
 
 	return buffer
@@ -85,6 +89,13 @@ func (b *Book) Lookup(id string) *Buffer {
 
 // IDs returns the names of all buffers in order.
 func (b *Book) IDs() []string {
+	ids, _ := b.Watch()
+
+	return ids
+}
+
+// Watch is IDs with a channel that closes when there is another.
+func (b *Book) Watch() ([]string, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 
@@ -95,7 +106,7 @@ func (b *Book) IDs() []string {
 
 	slices.Sort(ids)
 
-	return ids
+	return ids, b.opened
 }
 
 // Buffer holds the last lines of one service. Its methods may be called

@@ -154,6 +154,11 @@ func (m *member) begin(spec etcd.Spec, own string) error {
 		InitialCluster:      own,
 		InitialClusterToken: "etcd-cluster",
 		SkipHashCheck:       first.skipHashCheck,
+		// Whoever watched the old cluster must not take its revisions for ones
+		// of this cluster: those go on far beyond them, and none from before
+		// can be watched from.
+		RevisionBump:  restoreRevisions,
+		MarkCompacted: true,
 	})
 	if err != nil {
 		return fmt.Errorf("restoring etcd snapshot: %w", err)

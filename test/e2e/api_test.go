@@ -261,7 +261,9 @@ func configurationIsTriedAndApplied(t *testing.T, c *cluster) {
 		return response.GetMessages()[0]
 	}
 
-	labelled := func(value string) []byte { return patched(t, original, "labels: {stone: "+value+"}") }
+	labelled := func(value string) []byte {
+		return patched(t, original, "apiVersion: v1alpha1\nkind: KubeNodeConfig\nlabels: {stone: "+value+"}")
+	}
 
 	t.Cleanup(func() {
 		if !t.Failed() {
@@ -315,7 +317,7 @@ func configurationIsTriedAndApplied(t *testing.T, c *cluster) {
 	})
 }
 
-// patched changes the document about the Kubernetes node.
+// patched applies a strategic merge patch.
 func patched(t *testing.T, config []byte, change string) []byte {
 	t.Helper()
 
@@ -324,7 +326,7 @@ func patched(t *testing.T, config []byte, change string) []byte {
 		t.Fatal(err)
 	}
 
-	patch, err := machineconfig.LoadPatch([]byte("apiVersion: v1alpha1\nkind: KubeNodeConfig\n"+change+"\n"), machineconfig.Options{})
+	patch, err := machineconfig.LoadPatch([]byte(change), machineconfig.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
-	"github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/provision"
 )
@@ -34,31 +32,14 @@ func TestHighAvailability(t *testing.T) {
 	})
 	alone(t, c, "Disruption", []story{
 		{"StoppedControlPlaneIsNotMissed", stoppedControlPlaneIsNotMissed},
+		{"RemovedMemberJoinsAgain", removedMemberJoinsAgain},
 	})
 }
 
 // etcdHasThreeVotingMembers looks at the members as each of them sees them.
 func etcdHasThreeVotingMembers(t *testing.T, c *cluster) {
 	for _, node := range c.nodes(provision.ControlPlane) {
-		eventually(t, bootLimit, "members as "+node.Name+" sees them", func(ctx context.Context) error {
-			response, err := client.Check(c.api.Machine.EtcdMemberList(on(ctx, node), &machine.EtcdMemberListRequest{QueryLocal: true}))
-			if err != nil {
-				return err
-			}
-
-			members := response.GetMessages()[0].GetMembers()
-			for _, member := range members {
-				if member.GetIsLearner() {
-					err = fmt.Errorf("%s is a learner", member.GetHostname())
-				}
-			}
-
-			if len(members) != c.controlPlanes {
-				err = fmt.Errorf("there are %d", len(members))
-			}
-
-			return err
-		})
+		c.awaitMembers(t, node, c.controlPlanes)
 	}
 }
 

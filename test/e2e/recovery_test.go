@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/cgroup"
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/provision"
@@ -132,24 +134,33 @@ func (c *cluster) find(node provision.Node, group, program string) int {
 
 // running says whether a service of a node runs and is well.
 func (c *cluster) running(ctx context.Context, node provision.Node, service string) error {
-	response, err := client.Check(c.api.Machine.ServiceList(on(ctx, node), &emptypb.Empty{}))
+	info, err := c.service(ctx, node, service)
 	if err != nil {
 		return err
 	}
 
-	for _, info := range response.GetMessages()[0].GetServices() {
-		if info.GetId() != service {
-			continue
-		}
-
-		if health := info.GetHealth(); info.GetState() != "Running" || !health.GetUnknown() && !health.GetHealthy() {
-			return fmt.Errorf("service %s is %s: %s", service, info.GetState(), health.GetLastMessage())
-		}
-
-		return nil
+	if health := info.GetHealth(); info.GetState() != "Running" || !health.GetUnknown() && !health.GetHealthy() {
+		return fmt.Errorf("service %s is %s: %s", service, info.GetState(), health.GetLastMessage())
 	}
 
-	return fmt.Errorf("there is no service %s", service)
+	return nil
+}
+
+// service asks a node for one of its services.
+func (c *cluster) service(ctx context.Context, node provision.Node, service string) (*machine.ServiceInfo, error) {
+	response, err := client.Check(c.api.Machine.ServiceList(on(ctx, node), &emptypb.Empty{}))
+	if err != nil {
+		return nil, err
+	}
+
+	list := response.GetMessages()[0].GetServices()
+
+	i := slices.IndexFunc(list, func(info *machine.ServiceInfo) bool { return info.GetId() == service })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no service %s", service)
+	}
+
+	return list[i], nil
 }
 
 // rebootedNodeReturns reboots the worker by API.

@@ -74,7 +74,11 @@ func TestSmall(t *testing.T) {
 		{"KilledServicesComeBack", killedServicesComeBack},
 		{"RebootedNodeReturns", rebootedNodeReturns},
 		{"StoppedNodeIsReportedAndReturns", stoppedNodeIsReportedAndReturns},
+		{"ResetWorkerReturnsAsNew", resetWorkerReturnsAsNew},
+		{"ResetWorkerStaysAway", resetWorkerStaysAway},
+		{"CertificateIsReplacedAndNoCallEnds", certificateIsReplaced},
 		{"StoppedClusterKeepsItsState", stoppedClusterKeepsItsState},
+		{"SnapshotBringsTheClusterBack", snapshotBringsTheClusterBack},
 	})
 }
 
