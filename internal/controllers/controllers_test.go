@@ -30,6 +30,8 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/perf"
 	"github.com/basalt-os/basalt/internal/controllers/runtime"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
+	"github.com/basalt-os/basalt/internal/events"
+	"github.com/basalt-os/basalt/internal/logs"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	configresource "github.com/basalt-os/basalt/internal/resources/config"
@@ -101,6 +103,7 @@ func controlPlane(t *testing.T, dir string) []reconcile.Controller {
 		}),
 		runtime.Controllers(runtime.Dependencies{
 			Config: reader, Name: "Basalt", Version: "test", Platform: "container", Proc: filepath.Join(dir, "proc"), Sys: dir,
+			Events: events.NewRing(1, nil), Logs: logs.NewBook(1, nil), Logger: logger,
 		}),
 		perf.Controllers("/proc"),
 		hardware.Controllers("/proc", "/sys"),

@@ -56,7 +56,8 @@ func (n *Node) controllers() []reconcile.Controller {
 		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Logger: n.logger, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
 		runtime.Controllers(runtime.Dependencies{
-			Config: reader, Name: version.Name, Version: version.Tag, Platform: n.platform, Proc: "/proc", Sys: "/sys",
+			Config: reader, Name: version.Name, Version: version.Tag, Platform: n.platform,
+			Proc: "/proc", Sys: "/sys", Dev: "/dev", Events: n.events, Logs: n.book, Logger: n.logger,
 		}),
 		hardware.Controllers("/proc", "/sys"),
 		perf.Controllers("/proc"),

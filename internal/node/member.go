@@ -31,6 +31,10 @@ const (
 	joinTimeout = 5 * time.Second        // of one attempt
 
 	promotePeriod = time.Second // between attempts to make the learner a voter
+
+	// restoreRevisions is how far a restored cluster's revisions are ahead of
+	// the snapshot's: more than any cluster makes between two snapshots.
+	restoreRevisions = 1_000_000_000
 )
 
 // member knows how the etcd member of this node enters its cluster: as the

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/events"
+	"github.com/basalt-os/basalt/internal/logs"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
@@ -34,8 +37,14 @@ type Dependencies struct {
 	Name, Version string
 	// Platform is what the machine runs on, such as "container".
 	Platform string
-	// Proc and Sys are where the kernel's file systems are mounted.
-	Proc, Sys string
+	// Proc, Sys and Dev are where the kernel's file systems are mounted.
+	Proc, Sys, Dev string
+	// Arguments are the kernel's, if it is the node's own kernel.
+	Arguments []string
+	// Events and Logs are what can be sent to servers elsewhere.
+	Events *events.Ring
+	Logs   *logs.Book
+	Logger *slog.Logger
 }
 
 // Controllers are all controllers of this package for a node that shares its
@@ -57,8 +66,11 @@ func Controllers(d Dependencies) []reconcile.Controller {
 		SBOM(),
 		SecurityState(d.Sys),
 		DevicesStatus(),
-		EventSink(d.Config),
-		KmsgLog(d.Config),
+		EventSink(d.Config, d.Arguments),
+		EventSender(d.Events, d.Logger),
+		KmsgLog(d.Config, d.Arguments),
+		KernelLogSender(d.Proc, d.Dev, d.Logger),
+		ServiceLogSender(d.Config, d.Logs, d.Logger),
 		Watchdog(d.Config),
 		ExtensionServices(d.Config),
 	}
@@ -228,36 +240,6 @@ func DevicesStatus() reconcile.Controller {
 	return constant("runtime.DevicesStatusController", runtime.DevicesID, func() (runtime.DevicesStatus, error) {
 		return runtime.DevicesStatus{Ready: true}, nil
 	})
-}
-
-// EventSink takes from the configuration where events are sent.
-func EventSink(reader *configured.Reader) reconcile.Controller {
-	return configured.One(reader, "runtime.EventsSinkConfigController", runtime.EventSinkConfigID,
-		func(cfg *machineconfig.Config) (runtime.EventSinkConfig, error) {
-			doc := machineconfig.Find[document.EventSinkConfig](cfg)
-			if doc == nil {
-				return derive.None[runtime.EventSinkConfig]()
-			}
-
-			return runtime.EventSinkConfig{Endpoint: doc.Endpoint}, nil
-		})
-}
-
-// KmsgLog takes from the configuration where the kernel's log is sent.
-func KmsgLog(reader *configured.Reader) reconcile.Controller {
-	return configured.One(reader, "runtime.KmsgLogConfigController", runtime.KmsgLogConfigID,
-		func(cfg *machineconfig.Config) (runtime.KmsgLogConfig, error) {
-			var spec runtime.KmsgLogConfig
-			for _, doc := range machineconfig.All[document.KmsgLogConfig](cfg) {
-				spec.Destinations = append(spec.Destinations, &doc.URL.URL)
-			}
-
-			if len(spec.Destinations) == 0 {
-				return derive.None[runtime.KmsgLogConfig]()
-			}
-
-			return spec, nil
-		})
 }
 
 // Watchdog takes the settings of the watchdog from the configuration.
