@@ -52,7 +52,7 @@ func CreatePartition(disk Handle, sectorSize int, want NewPartition) (Partitione
 		return Partitioned{}, err
 	}
 
-	if existing, ok := table.Find(want.Label); ok {
+	if existing, ok := table.Find(want.Label); ok && want.Label != "" {
 		// A crash after the table was written leaves this behind, and the kernel
 		// has read the table since; or it has not.
 		p := partitioned(table, existing)

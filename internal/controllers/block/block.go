@@ -21,15 +21,15 @@ func Controllers(mounts string) []reconcile.Controller {
 	return []reconcile.Controller{VolumeStatus(), MountStatus(mounts), Discovered()}
 }
 
-// volumes are the system's volumes by where they are mounted.
-var volumes = map[string]string{"/var": "EPHEMERAL", "/system/state": "STATE"}
+// hostVolumes are the system's volumes by where they are mounted.
+var hostVolumes = map[string]string{"/var": "EPHEMERAL", "/system/state": "STATE"}
 
 // VolumeStatus shows the system's volumes.
 func VolumeStatus() reconcile.Controller {
 	return derive.All("block.VolumeManagerController", nil,
 		func(context.Context, *reconcile.Runtime) (map[string]block.VolumeStatus, error) {
 			out := map[string]block.VolumeStatus{}
-			for target, name := range volumes {
+			for target, name := range hostVolumes {
 				out[name] = block.VolumeStatus{
 					Phase: block.VolumePhaseReady, Type: block.VolumeTypeDirectory, Location: target, MountLocation: target,
 					MountSpec: block.MountSpec{TargetPath: target},
@@ -63,7 +63,7 @@ func mountStatuses(mounts []*mountinfo.Info) map[string]block.MountStatus {
 	out := map[string]block.MountStatus{}
 
 	for _, m := range mounts {
-		name := volumes[m.Mountpoint]
+		name := hostVolumes[m.Mountpoint]
 		if name == "" {
 			continue
 		}

@@ -35,6 +35,7 @@ type node struct {
 	t     *testing.T
 	store *resource.Store
 	dev   string
+	boot  string // identity of the partition that the machine was started from
 }
 
 // start runs controllers until the test ends.
@@ -67,10 +68,19 @@ func (n *node) start(controllers ...reconcile.Controller) {
 func newNode(t *testing.T) *node {
 	t.Helper()
 
-	n := &node{Machine: blockdevtest.New(t), t: t, store: resource.NewStore(), dev: t.TempDir()}
-	n.create(resource.New(runtime.DevicesID, runtime.DevicesStatus{Ready: true}))
+	return &node{Machine: blockdevtest.New(t), t: t, store: freshStore(t), dev: t.TempDir()}
+}
 
-	return n
+// freshStore says that the devices of the machine have settled.
+func freshStore(t *testing.T) *resource.Store {
+	t.Helper()
+
+	store := resource.NewStore()
+	if err := store.Create(t.Context(), resource.New(runtime.DevicesID, runtime.DevicesStatus{Ready: true}), "test"); err != nil {
+		t.Fatal(err)
+	}
+
+	return store
 }
 
 func (n *node) discovery() []reconcile.Controller {
@@ -118,8 +128,9 @@ func wait[T resource.Spec](n *node, id string, holds func(spec *T) bool) T {
 
 func exists[T any](spec *T) bool { return spec != nil }
 
-// install puts a table with META on a disk, as an image does.
-func (n *node) install(disk string, size int64) {
+// install puts a table with META on a disk, as an image does. It returns the
+// identity of the partition with the boot loader.
+func (n *node) install(disk string, size int64) string {
 	n.t.Helper()
 
 	handle, err := n.Open(blockdev.NodeOf(disk), blockdev.Write)
@@ -162,6 +173,8 @@ func (n *node) install(disk string, size int64) {
 	if err := metapart.Format(meta); err != nil {
 		n.t.Fatal(err)
 	}
+
+	return table.Partitions[0].GUID.String()
 }
 
 func TestDiscovery(t *testing.T) {
