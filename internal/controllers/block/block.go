@@ -1,5 +1,7 @@
-// Package block has the controllers of volumes for a node without disks of its
-// own: its volumes are folders of the host.
+// Package block has the controllers of disks and volumes. Those of a machine are
+// what [Machine] returns: from block devices over what is found on them to
+// volumes that are made and mounted. A node without disks of its own has those
+// of [Controllers]: its volumes are folders of the host.
 package block
 
 import (
@@ -15,8 +17,8 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/block"
 )
 
-// Controllers are all controllers of this package. Mounts is the file that
-// lists the node's mounts.
+// Controllers are all controllers of a node without disks of its own. Mounts is
+// the file that lists the node's mounts.
 func Controllers(mounts string) []reconcile.Controller {
 	return []reconcile.Controller{VolumeStatus(), MountStatus(mounts), Discovered()}
 }

@@ -46,10 +46,22 @@ func volumeConfigs(
 // userRequester is who asks for the volumes of users to be mounted.
 const userRequester = "user-volumes"
 
-// UserMounts asks for the volumes of users to be mounted.
+// UserMounts asks for the volumes of users to be mounted, while volumes may be
+// used.
 func UserMounts(reader *configured.Reader) reconcile.Controller {
-	return configured.All(reader, "block.UserVolumeMountController",
-		func(cfg *machineconfig.Config) (map[string]block.VolumeMountRequest, error) {
+	return derive.All("block.UserVolumeMountController",
+		[]reconcile.Input{configured.Input(), derive.In[block.VolumeLifecycle](block.VolumeLifecycleID)},
+		func(ctx context.Context, rt *reconcile.Runtime) (map[string]block.VolumeMountRequest, error) {
+			cfg, err := reader.Read(ctx, rt)
+			if err != nil || cfg == nil {
+				return nil, err
+			}
+
+			lifecycle, err := derive.Find[block.VolumeLifecycle](ctx, rt, block.VolumeLifecycleID)
+			if err != nil || lifecycle == nil {
+				return nil, err
+			}
+
 			out := map[string]block.VolumeMountRequest{}
 
 			for id, request := range volumes.Mounted(cfg) {

@@ -11,9 +11,6 @@ import (
 
 	"github.com/basalt-os/basalt/internal/blockdev"
 	"github.com/basalt-os/basalt/internal/blockdev/mkfs"
-	"github.com/basalt-os/basalt/internal/controllers/block/manager"
-	"github.com/basalt-os/basalt/internal/controllers/configured"
-	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/internal/resources/config"
@@ -80,15 +77,6 @@ func (n *node) configure(text string) {
 	}
 }
 
-func (n *node) pipeline() []reconcile.Controller {
-	reader := &configured.Reader{}
-
-	return append(n.discovery(), SystemVolumes(reader), UserVolumes(reader), UserDisks(reader), manager.New(manager.Dependencies{
-		System: n.System(), Opener: n.Machine, Maker: maker{n.Machine},
-		BootPartition: func() string { return n.boot },
-	}))
-}
-
 func (n *node) phase(id string, phase block.VolumePhase) block.VolumeStatus {
 	n.t.Helper()
 
@@ -100,7 +88,7 @@ func TestFirstBoot(t *testing.T) {
 	n.Add("vda", virtio, 10*gib, nil)
 	n.install("vda", 10*gib)
 	n.Add("vdb", virtio, 10*gib, nil)
-	n.start(n.pipeline()...)
+	n.boots()
 
 	// Before there is a configuration, nothing is made.
 	meta := n.phase("META", block.VolumePhaseReady)
@@ -152,13 +140,13 @@ func TestSecondBoot(t *testing.T) {
 		first := *n
 		first.t, first.store = t, freshStore(t)
 		first.configure(base)
-		first.start(first.pipeline()...)
+		first.boots()
 		first.phase("EPHEMERAL", block.VolumePhaseReady)
 	})
 
 	n.Grow("vda", 20*gib)
 	n.configure(base)
-	n.start(n.pipeline()...)
+	n.boots()
 
 	got := n.phase("EPHEMERAL", block.VolumePhaseReady)
 	if got.Location != "/dev/vda4" || got.Size < 19*gib {
@@ -225,7 +213,7 @@ name: secret
 provisioning: {diskSelector: {match: 'disk.serial == "data"'}, minSize: 100MiB, maxSize: 100MiB}
 encryption: {provider: luks2, keys: [{slot: 0, nodeID: {}}]}
 `)
-	n.start(n.pipeline()...)
+	n.boots()
 
 	for id, want := range map[string]string{
 		"u-data": "ext4 5.4 GB", "r-raw": "none 1.1 GB", "s-swap": "swapi 1.1 GB", "u-whole": "xfs 1.1 GB", "u-folder": "none ",
@@ -245,9 +233,7 @@ encryption: {provider: luks2, keys: [{slot: 0, nodeID: {}}]}
 		}
 	}
 
-	if got := wait(n, block.UserDiskConfigStatusID, exists[block.UserDiskConfigStatus]); !got.Ready || got.TornDown {
-		t.Errorf("disks of users: %+v", got)
-	}
+	wait(n, block.UserDiskConfigStatusID, func(s *block.UserDiskConfigStatus) bool { return s != nil && s.Ready && !s.TornDown })
 
 	// A volume that is configured no longer stays on its disk.
 	before := n.Writes("vdb")
@@ -321,7 +307,7 @@ kind: ExistingVolumeConfig
 name: mine
 discovery: {volumeSelector: {match: 'volume.partition_label == "u-other"'}}
 `)
-	n.start(n.pipeline()...)
+	n.boots()
 
 	for id, want := range map[string]string{
 		"u-data": "not empty", "u-other": "/dev/vdc1 holds ext4 where xfs shall be", "u-disk": "/dev/vdb holds ext4 where xfs",
@@ -351,7 +337,7 @@ func TestBootDiskIsTheSystems(t *testing.T) {
 	n.install("vda", 10*gib)
 	n.Add("vdb", virtio, 10*gib, nil)
 	n.boot = strings.ToUpper(n.install("vdb", 10*gib))
-	n.start(n.pipeline()...)
+	n.boots()
 
 	if got := n.phase("META", block.VolumePhaseReady); got.ParentLocation != "/dev/vdb" {
 		t.Errorf("META: %+v", got)
@@ -376,7 +362,7 @@ provisioning: {minSize: 1GiB}
 		first := *n
 		first.t, first.store = t, freshStore(t)
 		first.configure(promoted)
-		first.start(first.pipeline()...)
+		first.boots()
 
 		if got := first.phase("ETCD", block.VolumePhaseReady); got.Location != "/dev/vda4" || got.Size != gib {
 			t.Errorf("ETCD: %+v", got)
@@ -397,7 +383,7 @@ provisioning: {minSize: 1GiB}
 	later.Add("vda", virtio, 10*gib, nil)
 	later.install("vda", 10*gib)
 	later.configure(base)
-	later.start(later.pipeline()...)
+	later.boots()
 	later.phase("EPHEMERAL", block.VolumePhaseReady)
 	wait(later, "vda4", func(v *block.DiscoveredVolume) bool { return v != nil && v.PartitionLabel == "EPHEMERAL" })
 	later.configure(promoted)
@@ -415,7 +401,7 @@ func TestLifecycle(t *testing.T) {
 
 	lifecycle := resource.New(block.VolumeLifecycleID, block.VolumeLifecycle{})
 	n.create(lifecycle)
-	n.start(n.pipeline()...)
+	n.boots()
 	n.phase("EPHEMERAL", block.VolumePhaseReady)
 
 	if _, err := n.store.Teardown(t.Context(), lifecycle.Meta.Pointer(), "test"); err != nil {
