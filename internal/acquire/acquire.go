@@ -1,7 +1,7 @@
 // Package acquire finds the machine configuration of a machine when it boots.
 //
 // There are several places where it can be, which are asked in a fixed order
-//. A configuration that is complete ends the search. One that has
+// . A configuration that is complete ends the search. One that has
 // only a few documents, for example for the network, is kept and the search
 // goes on: what is found later is laid over it. A machine that has found no
 // complete configuration at the end waits in maintenance mode until one comes

@@ -69,13 +69,15 @@ func (kernel) Routes() ([]netlink.Route, error) {
 	return []netlink.Route{{LinkIndex: 2, Gw: net.ParseIP("10.5.0.1"), Table: 254, Family: 2}}, nil
 }
 
-func (kernel) Rules() ([]netlink.Rule, error)            { return nil, nil }
-func (kernel) AddAddress(string, netip.Prefix) error     { return nil }
-func (kernel) Watch(ctx context.Context, _ func()) error { <-ctx.Done(); return nil }
-func (kernel) Hostname() (string, error)                 { return "cp-1", nil }
-func (kernel) SetHostname(string) error                  { return nil }
-func (kernel) Show(string) error                         { return nil }
-func (kernel) Hide(string) error                         { return nil }
+func (kernel) Rules() ([]netlink.Rule, error)                           { return nil, nil }
+func (kernel) QueueDisciplines() (map[int]string, error)                { return nil, nil }
+func (kernel) Describe(netlink.Link, *networkresource.LinkStatus) error { return nil }
+func (kernel) AddAddress(string, netip.Prefix) error                    { return nil }
+func (kernel) Watch(ctx context.Context, _ func()) error                { <-ctx.Done(); return nil }
+func (kernel) Hostname() (string, error)                                { return "cp-1", nil }
+func (kernel) SetHostname(string) error                                 { return nil }
+func (kernel) Show(string) error                                        { return nil }
+func (kernel) Hide(string) error                                        { return nil }
 func (kernel) Sign(context.Context, []netip.Addr, string, []byte, []byte) ([]byte, error) {
 	panic("a control plane signs for itself")
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/k8s"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/kubelet"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/staticpod"
-	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/perf"
 	"github.com/basalt-os/basalt/internal/controllers/runtime"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
@@ -49,10 +48,7 @@ func (n *Node) controllers() []reconcile.Controller {
 		{files.Configured(reader), files.Persistent(reader, "/")},
 		config.Controllers(reader),
 		clock.Controllers(),
-		network.Controllers(network.Dependencies{
-			Config: reader, Kernel: network.Netlink{}, Hostname: hostname{}, Logger: n.logger,
-			PodResolvConf: podResolvConf,
-		}),
+		n.network(reader),
 		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Logger: n.logger, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
 		runtime.Controllers(runtime.Dependencies{

@@ -103,7 +103,7 @@ type Time struct {
 
 // Defaults of the machine.
 const (
-	defaultTimeServer    = "time.cloudflare.com"
+	DefaultTimeServer    = "time.cloudflare.com"
 	defaultKubePrismPort = 7445
 )
 
@@ -224,7 +224,7 @@ func (c *Config) time() Time {
 	}
 
 	if len(t.Servers) == 0 {
-		t.Servers = []string{defaultTimeServer}
+		t.Servers = []string{DefaultTimeServer}
 	}
 
 	return t

@@ -19,8 +19,15 @@ type Dependencies struct {
 	PodResolvConf string
 }
 
-// Controllers are all controllers of this package.
+// Controllers are all controllers of a container node: it finds its network
+// ready.
 func Controllers(d Dependencies) []reconcile.Controller {
+	return append(Common(d), HostnameSpec(d.Config, d.Hostname), ResolverSpec(d.Config), TimeServerSpec(d.Config))
+}
+
+// Common are the controllers of every node: they show what the kernel has, and
+// make of the decided names, resolvers and time servers what programs use.
+func Common(d Dependencies) []reconcile.Controller {
 	dns := hostdns.New(d.Logger)
 
 	return []reconcile.Controller{
@@ -31,11 +38,8 @@ func Controllers(d Dependencies) []reconcile.Controller {
 		RoutingRuleStatus(d.Kernel),
 		NodeAddress(),
 		SortAlgorithm(d.Config),
-		HostnameSpec(d.Config, d.Hostname),
 		HostnameStatus(d.Hostname),
-		ResolverSpec(d.Config),
 		ResolverStatus(),
-		TimeServerSpec(d.Config),
 		TimeServerStatus(),
 		StaticHost(d.Config),
 		EtcFiles(),

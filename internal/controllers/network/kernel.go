@@ -5,10 +5,15 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
+	rawnetlink "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
 // Kernel is the part of the kernel's network that the controllers read and
@@ -18,10 +23,15 @@ type Kernel interface {
 	Addresses() ([]netlink.Addr, error)
 	Routes() ([]netlink.Route, error)
 	Rules() ([]netlink.Rule, error)
+	// QueueDisciplines are the names of the links' queue disciplines, by index.
+	QueueDisciplines() (map[int]string, error)
+	// Describe adds to a status what the kernel's list of links does not have:
+	// what an adapter says of itself, and the peers of a tunnel.
+	Describe(link netlink.Link, into *network.LinkStatus) error
 	// AddAddress gives a link an address; one that is there is no error.
 	AddAddress(link string, address netip.Prefix) error
-	// Watch calls notify after every change of links, addresses or routes,
-	// until ctx ends.
+	// Watch calls notify after every change of links, addresses, routes or
+	// rules, until ctx ends.
 	Watch(ctx context.Context, notify func()) error
 }
 
@@ -88,43 +98,55 @@ func (Netlink) AddAddress(link string, address netip.Prefix) error {
 	return nil
 }
 
+// QueueDisciplines implements Kernel.
+func (Netlink) QueueDisciplines() (map[int]string, error) {
+	found, err := netlink.QdiscList(nil)
+	if err != nil {
+		return nil, fmt.Errorf("listing queue disciplines: %w", err)
+	}
+
+	out := map[int]string{}
+
+	for _, q := range found {
+		if q.Attrs().Parent == netlink.HANDLE_ROOT {
+			out[q.Attrs().LinkIndex] = q.Type()
+		}
+	}
+
+	return out, nil
+}
+
 // Watch implements Kernel.
 func (Netlink) Watch(ctx context.Context, notify func()) error {
-	links := make(chan netlink.LinkUpdate, 16)
-	addresses := make(chan netlink.AddrUpdate, 16)
-	routes := make(chan netlink.RouteUpdate, 64)
-	done := make(chan struct{})
+	conn, err := rawnetlink.Dial(unix.NETLINK_ROUTE, nil)
+	if err != nil {
+		return fmt.Errorf("watching the kernel's network: %w", err)
+	}
+	defer conn.Close()
 
-	defer close(done)
-
-	if err := netlink.LinkSubscribe(links, done); err != nil {
-		return fmt.Errorf("watching links: %w", err)
+	for _, group := range []uint32{
+		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE,
+		unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+	} {
+		if err := conn.JoinGroup(group); err != nil {
+			return fmt.Errorf("watching the kernel's network: %w", err)
+		}
 	}
 
-	if err := netlink.AddrSubscribe(addresses, done); err != nil {
-		return fmt.Errorf("watching addresses: %w", err)
-	}
-
-	if err := netlink.RouteSubscribe(routes, done); err != nil {
-		return fmt.Errorf("watching routes: %w", err)
-	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 
 	// What changed between the first look and the subscription.
 	notify()
 
 	for {
-		ok := true
+		// More than the socket can hold is a change as well.
+		if _, err := conn.Receive(); err != nil && !errors.Is(err, unix.ENOBUFS) {
+			if ctx.Err() != nil {
+				return nil
+			}
 
-		select {
-		case <-ctx.Done():
-			return nil
-		case _, ok = <-links:
-		case _, ok = <-addresses:
-		case _, ok = <-routes:
-		}
-
-		if !ok {
-			return fmt.Errorf("watching the kernel's network: the subscription ended")
+			return fmt.Errorf("watching the kernel's network: %w", err)
 		}
 
 		notify()

@@ -80,15 +80,15 @@ func hostname(cfg *machineconfig.Config, platform, nodeID string) (network.Hostn
 		return network.HostnameSpec{}, false
 	}
 
-	return network.HostnameSpec{Hostname: stableName(nodeID), ConfigLayer: network.ConfigLayerDefault}, true
+	return network.HostnameSpec{Hostname: StableName(nodeID), ConfigLayer: network.ConfigLayerDefault}, true
 }
 
-// stableName makes a name of the form basalt-xxx-xxx from a node's identity.
-func stableName(nodeID string) string {
+// StableName makes a name of the form talos-xxx-xxx from a node's identity.
+func StableName(nodeID string) string {
 	sum := sha256.Sum256([]byte(nodeID))
 	text := hex.EncodeToString(sum[:])
 
-	return fmt.Sprintf("basalt-%s-%s", text[:3], text[3:6])
+	return fmt.Sprintf("talos-%s-%s", text[:3], text[3:6])
 }
 
 func splitName(name string, layer network.ConfigLayer) network.HostnameSpec {
@@ -126,8 +126,10 @@ func HostnameStatus(host Hostnames) reconcile.Controller {
 		})
 }
 
-// defaultResolvers are asked where nothing else is configured.
-var defaultResolvers = []string{"1.1.1.1", "8.8.8.8"}
+// DefaultResolvers are asked where nothing else is configured.
+func DefaultResolvers() []netip.Addr {
+	return []netip.Addr{netip.AddrFrom4([4]byte{1, 1, 1, 1}), netip.AddrFrom4([4]byte{8, 8, 8, 8})}
+}
 
 // ResolverSpec decides which name servers the node asks.
 func ResolverSpec(reader *configured.Reader) reconcile.Controller {
@@ -151,8 +153,8 @@ func resolvers(cfg *machineconfig.Config) (network.ResolverSpec, error) {
 	}
 
 	if len(spec.NameServers) == 0 {
-		for _, text := range defaultResolvers {
-			spec.NameServers = append(spec.NameServers, network.NameServerSpec{Addr: netip.MustParseAddr(text)})
+		for _, server := range DefaultResolvers() {
+			spec.NameServers = append(spec.NameServers, network.NameServerSpec{Addr: server})
 		}
 	}
 

@@ -41,7 +41,7 @@ func TestHostname(t *testing.T) {
 		{"configured", named, "docker", "x", network.HostnameSpec{Hostname: "cp-1", Domainname: "example.com", ConfigLayer: network.ConfigLayerConfiguration}, true},
 		{"of the platform", unnamed, "node-1", "x", network.HostnameSpec{Hostname: "node-1", ConfigLayer: network.ConfigLayerPlatform}, true},
 		{"before there is a configuration", nil, "node-1", "", network.HostnameSpec{Hostname: "node-1", ConfigLayer: network.ConfigLayerPlatform}, true},
-		{"of the identity", unnamed, "localhost", "x", network.HostnameSpec{Hostname: "basalt-2d7-116", ConfigLayer: network.ConfigLayerDefault}, true},
+		{"of the identity", unnamed, "localhost", "x", network.HostnameSpec{Hostname: "talos-2d7-116", ConfigLayer: network.ConfigLayerDefault}, true},
 		{"none", unnamed, "(none)", "", network.HostnameSpec{}, false},
 	} {
 		got, ok := hostname(test.cfg, test.platform, test.id)

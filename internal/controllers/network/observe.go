@@ -2,7 +2,9 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -31,9 +33,28 @@ func LinkStatus(kernel Kernel) reconcile.Controller {
 			return nil, err
 		}
 
-		out := make(map[string]network.LinkStatus, len(links))
+		queues, err := kernel.QueueDisciplines()
+		if err != nil {
+			return nil, err
+		}
+
+		names := make(map[int]string, len(links))
 		for _, link := range links {
-			out[link.Attrs().Name] = linkStatus(link)
+			names[link.Attrs().Index] = link.Attrs().Name
+		}
+
+		out := make(map[string]network.LinkStatus, len(links))
+
+		for _, link := range links {
+			status := linkStatus(link, names)
+			status.QueueDisc = queues[link.Attrs().Index]
+
+			// A link can go while it is looked at.
+			if err := kernel.Describe(link, &status); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("looking at link %s: %w", link.Attrs().Name, err)
+			}
+
+			out[link.Attrs().Name] = status
 		}
 
 		return out, nil
@@ -46,7 +67,9 @@ var linkTypes = map[string]network.LinkType{
 	"ether": 1, "loopback": 772, "ipip": 768, "tunnel6": 769, "sit": 776, "gre": 778, "ip6gre": 823, "none": 65534,
 }
 
-func linkStatus(link netlink.Link) network.LinkStatus {
+// linkStatus is what the kernel's list says of a link. The names are those of all
+// links by index.
+func linkStatus(link netlink.Link, names map[int]string) network.LinkStatus {
 	attrs := link.Attrs()
 
 	status := network.LinkStatus{
@@ -70,6 +93,13 @@ func linkStatus(link netlink.Link) network.LinkStatus {
 		status.SlaveKind = attrs.Slave.SlaveType()
 	}
 
+	switch status.Type {
+	case network.LinkTypeEther:
+		status.BroadcastAddr = network.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	case network.LinkTypeLoopback:
+		status.BroadcastAddr = make(network.MAC, 6)
+	}
+
 	// A plain device is no virtual kind.
 	if kind := link.Type(); kind != "device" {
 		status.Kind = kind
@@ -82,6 +112,13 @@ func linkStatus(link netlink.Link) network.LinkStatus {
 		status.BridgeMaster.VLAN.FilteringEnabled = l.VlanFiltering != nil && *l.VlanFiltering
 	case *netlink.Vrf:
 		status.VRFMaster.Table = network.RoutingTable(l.Table)
+	case *netlink.Bond:
+		status.BondMaster = bondStatus(l, names)
+	case *netlink.Veth:
+		// An end in another namespace has an index of there.
+		if attrs.NetNsID < 0 {
+			status.Veth.PeerName = names[attrs.ParentIndex]
+		}
 	}
 
 	return status

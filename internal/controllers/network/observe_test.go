@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
@@ -20,10 +21,10 @@ func TestLinkStatus(t *testing.T) {
 		RawFlags: unix.IFF_UP | unix.IFF_LOWER_UP, HardwareAddr: net.HardwareAddr{2, 0, 0, 0, 0, 1},
 	}
 
-	got := linkStatus(&netlink.Vlan{LinkAttrs: attrs, VlanId: 100, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q})
+	got := linkStatus(&netlink.Vlan{LinkAttrs: attrs, VlanId: 100, VlanProtocol: netlink.VLAN_PROTOCOL_8021Q}, nil)
 	want := network.LinkStatus{
 		Index: 3, LinkIndex: 2, MTU: 1500, Type: 1, Kind: "vlan", Flags: network.LinkFlags(attrs.RawFlags), LinkState: true,
-		HardwareAddr: network.MAC{2, 0, 0, 0, 0, 1}, OperationalState: network.OperationalStateUp,
+		HardwareAddr: network.MAC{2, 0, 0, 0, 0, 1}, BroadcastAddr: network.MAC{255, 255, 255, 255, 255, 255}, OperationalState: network.OperationalStateUp,
 		Port: network.PortOther, Duplex: network.DuplexUnknown, VLAN: network.VLANSpec{VID: 100, Protocol: 0x8100},
 	}
 
@@ -31,7 +32,7 @@ func TestLinkStatus(t *testing.T) {
 		t.Errorf("link (-want +got):\n%s", diff)
 	}
 
-	if kind := linkStatus(&netlink.Device{LinkAttrs: attrs}).Kind; kind != "" {
+	if kind := linkStatus(&netlink.Device{LinkAttrs: attrs}, nil).Kind; kind != "" {
 		t.Errorf("a plain device is of kind %q", kind)
 	}
 }
@@ -84,6 +85,46 @@ func TestRouteStatus(t *testing.T) {
 		got := routeStatus(test.route, names)
 		if id := routeID(got); id != test.id || got.Destination != test.dst {
 			t.Errorf("route %s to %s, want %s to %s", id, got.Destination, test.id, test.dst)
+		}
+	}
+}
+
+func TestLinkStatusOfMasters(t *testing.T) {
+	t.Parallel()
+
+	names := map[int]string{2: "eth0", 7: "ve1"}
+
+	bond := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond0"})
+	bond.Mode, bond.Primary, bond.Miimon = netlink.BOND_MODE_ACTIVE_BACKUP, 2, 100
+
+	got := linkStatus(bond, names).BondMaster
+	if got.Mode != network.BondModeActiveBackup || got.Primary != "eth0" || *got.PrimaryIndex != 2 || got.MIIMon != 100 || got.UpDelay != 0 {
+		t.Errorf("bond %+v", got)
+	}
+
+	near := netlink.LinkAttrs{Name: "ve0", ParentIndex: 7, NetNsID: -1}
+	if got := linkStatus(&netlink.Veth{LinkAttrs: near}, names).Veth.PeerName; got != "ve1" {
+		t.Errorf("peer %q", got)
+	}
+
+	near.NetNsID = 0
+	if got := linkStatus(&netlink.Veth{LinkAttrs: near}, names).Veth.PeerName; got != "" {
+		t.Errorf("a peer in another namespace is %q", got)
+	}
+}
+
+func TestDescribeDevice(t *testing.T) {
+	t.Parallel()
+
+	sys := fstest.MapFS{
+		"bus/pci/devices/0000:00:03.0/vendor": {Data: []byte("0x1af4\n")},
+		"bus/pci/devices/0000:00:03.0/device": {Data: []byte("0x1000\n")},
+	}
+
+	for bus, want := range map[string]string{"0000:00:03.0": "1AF4:1000", "usb-0000:00:14.0-1": "", "../etc": "", "": ""} {
+		got := network.LinkStatus{BusPath: bus}
+		if describeDevice(sys, &got); got.PCIID != want {
+			t.Errorf("%q: PCI ID %q, want %q", bus, got.PCIID, want)
 		}
 	}
 }

@@ -94,6 +94,9 @@ func (LinkStatus) Definition() resource.Definition {
 	}
 }
 
+// Physical reports whether the link is an adapter: one that nobody made.
+func (s LinkStatus) Physical() bool { return s.Type == LinkTypeEther && s.Kind == "" }
+
 // LinkAliasSpec is another name for a link.
 type LinkAliasSpec struct {
 	Alias string `yaml:"alias" protobuf:"1"`

@@ -347,8 +347,10 @@ func (s *specs) names(cfg *machineconfig.Config) error {
 		s.Resolvers = append(s.Resolvers, resolver)
 	}
 
-	if doc := machineconfig.Find[document.TimeSyncConfig](cfg); doc != nil && doc.NTP != nil && len(doc.NTP.Servers) > 0 {
-		s.TimeServers = append(s.TimeServers, network.TimeServerSpec{NTPServers: doc.NTP.Servers, UseNTS: value(doc.NTP.UseNTS)})
+	doc := machineconfig.Find[document.TimeSyncConfig](cfg)
+	if doc != nil && doc.NTP != nil && (len(doc.NTP.Servers) > 0 || value(doc.NTP.UseNTS)) {
+		// Without servers of its own it is about the default one.
+		s.TimeServers = append(s.TimeServers, network.TimeServerSpec{NTPServers: machine.Time.Servers, UseNTS: value(doc.NTP.UseNTS)})
 	}
 
 	return nil

@@ -5,12 +5,12 @@ package machine
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"slices"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/documents"
@@ -18,24 +18,25 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/operator"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
-	"github.com/basalt-os/basalt/internal/resources/network"
+	"github.com/basalt-os/basalt/internal/resources/cluster"
+	networkresource "github.com/basalt-os/basalt/internal/resources/network"
+	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
-// Dependencies are what the controllers of this package need.
+// Dependencies are what the controllers of this package need, beside those of
+// every node.
 type Dependencies struct {
-	Config *configured.Reader
-	Kernel apply.Kernel
-	Logger *slog.Logger
-	// Watch calls notify after every change of links, addresses or routes in
-	// the kernel, until ctx ends.
-	Watch func(ctx context.Context, notify func()) error
+	network.Dependencies
+
+	// Apply is the part of the kernel that is changed.
+	Apply apply.Kernel
 	// Cmdline is the kernel's command line.
 	Cmdline string
 }
 
-// Controllers are all controllers of this package. They write the merged specs,
-// so they take the place of the controllers that write those of a container
-// node's hostname, resolvers and time servers.
+// Controllers are all network controllers of a machine: those of every node,
+// the sources of the layers, what merges them, and what brings the result to
+// the kernel.
 func Controllers(d Dependencies) []reconcile.Controller {
 	settings, err := cmdline.Parse(d.Cmdline)
 	if err != nil {
@@ -43,14 +44,18 @@ func Controllers(d Dependencies) []reconcile.Controller {
 		d.Logger.Warn("reading the kernel's command line", "error", err)
 	}
 
-	all := []reconcile.Controller{
-		Defaults(settings.Ignored),
-		Cmdline(settings),
-		Documents(d.Config),
-		operator.New(d.Logger, map[network.Operator]operator.Run{network.OperatorDHCP4: operator.DHCP4}),
-	}
-
-	return slices.Concat(all, layer.Merges(), apply.Controllers(d.Kernel, d.Watch))
+	return slices.Concat(
+		network.Common(d.Dependencies),
+		[]reconcile.Controller{
+			Defaults(settings.Ignored),
+			DefaultNames(d.Config),
+			Cmdline(settings),
+			Documents(d.Config),
+			operator.New(d.Logger, map[networkresource.Operator]operator.Run{networkresource.OperatorDHCP4: operator.DHCP4}),
+		},
+		layer.Merges(),
+		apply.Controllers(d.Apply, d.Kernel.Watch),
+	)
 }
 
 // source is a controller of one source of specs.
@@ -82,7 +87,7 @@ func Documents(reader *configured.Reader) reconcile.Controller {
 
 // Cmdline is the source that is the kernel's command line.
 func Cmdline(settings cmdline.Settings) reconcile.Controller {
-	return source("network.CmdlineConfigController", "cmdline", []reconcile.Input{reconcile.In[network.LinkStatus]()},
+	return source("network.CmdlineConfigController", "cmdline", []reconcile.Input{reconcile.In[networkresource.LinkStatus]()},
 		func(ctx context.Context, rt *reconcile.Runtime) (layer.Specs, error) {
 			present, err := links(ctx, rt)
 			if err != nil {
@@ -93,13 +98,13 @@ func Cmdline(settings cmdline.Settings) reconcile.Controller {
 		})
 }
 
-func links(ctx context.Context, rt *reconcile.Runtime) (map[string]network.LinkStatus, error) {
-	found, err := resource.List[network.LinkStatus](ctx, rt)
+func links(ctx context.Context, rt *reconcile.Runtime) (map[string]networkresource.LinkStatus, error) {
+	found, err := resource.List[networkresource.LinkStatus](ctx, rt)
 	if err != nil {
 		return nil, err
 	}
 
-	out := make(map[string]network.LinkStatus, len(found))
+	out := make(map[string]networkresource.LinkStatus, len(found))
 	for _, r := range found {
 		out[r.Meta.ID] = r.Spec
 	}
@@ -112,9 +117,9 @@ func links(ctx context.Context, rt *reconcile.Runtime) (map[string]network.LinkS
 // get nothing.
 func Defaults(ignored []string) reconcile.Controller {
 	inputs := []reconcile.Input{
-		reconcile.In[network.LinkStatus](),
-		reconcile.InIn[network.LinkSpec](network.ConfigNamespaceName),
-		reconcile.InIn[network.OperatorSpec](network.ConfigNamespaceName),
+		reconcile.In[networkresource.LinkStatus](),
+		reconcile.InIn[networkresource.LinkSpec](networkresource.ConfigNamespaceName),
+		reconcile.InIn[networkresource.OperatorSpec](networkresource.ConfigNamespaceName),
 	}
 
 	return source("network.DefaultConfigController", "default", inputs,
@@ -124,12 +129,12 @@ func Defaults(ignored []string) reconcile.Controller {
 				return layer.Specs{}, err
 			}
 
-			specs, err := resource.ListIn[network.LinkSpec](ctx, rt, network.ConfigNamespaceName)
+			specs, err := resource.ListIn[networkresource.LinkSpec](ctx, rt, networkresource.ConfigNamespaceName)
 			if err != nil {
 				return layer.Specs{}, err
 			}
 
-			operators, err := resource.ListIn[network.OperatorSpec](ctx, rt, network.ConfigNamespaceName)
+			operators, err := resource.ListIn[networkresource.OperatorSpec](ctx, rt, networkresource.ConfigNamespaceName)
 			if err != nil {
 				return layer.Specs{}, err
 			}
@@ -154,23 +159,23 @@ func Defaults(ignored []string) reconcile.Controller {
 
 // configures reports whether a layer is somebody's decision: what DHCP found
 // out follows from the defaults.
-func configures(l network.ConfigLayer) bool {
-	return l != network.ConfigLayerDefault && l != network.ConfigLayerOperator
+func configures(l networkresource.ConfigLayer) bool {
+	return l != networkresource.ConfigLayerDefault && l != networkresource.ConfigLayerOperator
 }
 
 // defaults are the specs of links that are not taken. A link can be taken by an
 // alias or another name.
-func defaults(present map[string]network.LinkStatus, taken []string) layer.Specs {
+func defaults(present map[string]networkresource.LinkStatus, taken []string) layer.Specs {
 	out := layer.Specs{
-		Links: []network.LinkSpec{{Name: "lo", Up: true, Type: network.LinkTypeLoopback}},
-		Addresses: []network.AddressSpec{{
-			Address: netip.MustParsePrefix("127.0.0.1/8"), LinkName: "lo", Family: network.FamilyInet4,
-			Scope: network.ScopeHost, Flags: network.AddressFlagPermanent,
+		Links: []networkresource.LinkSpec{{Name: "lo", Up: true, Type: networkresource.LinkTypeLoopback}},
+		Addresses: []networkresource.AddressSpec{{
+			Address: netip.MustParsePrefix("127.0.0.1/8"), LinkName: "lo", Family: networkresource.FamilyInet4,
+			Scope: networkresource.ScopeHost, Flags: networkresource.AddressFlagPermanent,
 		}},
 	}
 
 	for name, link := range present {
-		if link.Type != network.LinkTypeEther || link.Kind != "" {
+		if !link.Physical() {
 			continue
 		}
 
@@ -179,15 +184,55 @@ func defaults(present map[string]network.LinkStatus, taken []string) layer.Specs
 			continue
 		}
 
-		out.Links = append(out.Links, network.LinkSpec{Name: name, Up: true})
-		out.Operators = append(out.Operators, network.OperatorSpec{
-			Operator: network.OperatorDHCP4, LinkName: name, RequireUp: true,
-			DHCP4: network.DHCP4OperatorSpec{
+		out.Links = append(out.Links, networkresource.LinkSpec{Name: name, Up: true})
+		out.Operators = append(out.Operators, networkresource.OperatorSpec{
+			Operator: networkresource.OperatorDHCP4, LinkName: name, RequireUp: true,
+			DHCP4: networkresource.DHCP4OperatorSpec{
 				RouteMetric:      documents.DefaultMetric,
-				ClientIdentifier: network.ClientIdentifierSpec{ClientIdentifier: network.ClientIdentifierMAC},
+				ClientIdentifier: networkresource.ClientIdentifierSpec{ClientIdentifier: networkresource.ClientIdentifierMAC},
 			},
 		})
 	}
 
-	return out.In(network.ConfigLayerDefault)
+	return out.In(networkresource.ConfigLayerDefault)
+}
+
+// DefaultNames is the source of the names that hold without configuration: a
+// hostname made of the node's identity, name servers and time servers.
+func DefaultNames(reader *configured.Reader) reconcile.Controller {
+	inputs := []reconcile.Input{configured.Input(), derive.In[cluster.Identity](cluster.LocalIdentityID)}
+
+	return source("network.DefaultNameConfigController", "default", inputs,
+		func(ctx context.Context, rt *reconcile.Runtime) (layer.Specs, error) {
+			cfg, err := reader.Read(ctx, rt)
+			if err != nil {
+				return layer.Specs{}, err
+			}
+
+			identity, err := derive.Find[cluster.Identity](ctx, rt, cluster.LocalIdentityID)
+			if err != nil {
+				return layer.Specs{}, err
+			}
+
+			nodeID := ""
+			if identity != nil && (cfg == nil || cfg.Machine().AutoHostname) {
+				nodeID = identity.Spec.NodeID
+			}
+
+			return defaultNames(nodeID), nil
+		})
+}
+
+// defaultNames are the names of a node; no identity, no hostname.
+func defaultNames(nodeID string) layer.Specs {
+	out := layer.Specs{
+		Resolvers:   []networkresource.ResolverSpec{{DNSServers: network.DefaultResolvers()}},
+		TimeServers: []networkresource.TimeServerSpec{{NTPServers: []string{machineconfig.DefaultTimeServer}}},
+	}
+
+	if nodeID != "" {
+		out.Hostnames = []networkresource.HostnameSpec{{Hostname: network.StableName(nodeID)}}
+	}
+
+	return out.In(networkresource.ConfigLayerDefault)
 }

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/basalt-os/basalt/internal/controllers/configured"
+	commonnetwork "github.com/basalt-os/basalt/internal/controllers/network"
+	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -81,5 +84,45 @@ func TestLayers(t *testing.T) {
 		if _, err := resource.WaitFor(ctx, store, id, func(r *resource.Resource[network.AddressSpec]) bool { return r != nil }); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
+	}
+}
+
+// All controllers fit together: names are unique, and nobody writes what is
+// another's.
+func TestControllersRegister(t *testing.T) {
+	t.Parallel()
+
+	engine := reconcile.NewEngine(resource.NewStore(), slog.New(slog.DiscardHandler))
+
+	for _, c := range Controllers(Dependencies{Dependencies: node(slog.New(slog.DiscardHandler)), Apply: apply.Netlink{}}) {
+		if err := engine.Register(c); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func node(logger *slog.Logger) commonnetwork.Dependencies {
+	return commonnetwork.Dependencies{
+		Config: &configured.Reader{}, Kernel: commonnetwork.Netlink{}, Hostname: &name{}, Logger: logger,
+	}
+}
+
+// name is the name of a host.
+type name struct{ now string }
+
+func (n *name) Hostname() (string, error)       { return n.now, nil }
+func (n *name) SetHostname(wanted string) error { n.now = wanted; return nil }
+
+func TestDefaultNames(t *testing.T) {
+	t.Parallel()
+
+	got := defaultNames("x")
+	if len(got.Hostnames) != 1 || got.Hostnames[0].Hostname != "talos-2d7-116" || len(got.Resolvers[0].DNSServers) != 2 ||
+		got.TimeServers[0].NTPServers[0] != "time.cloudflare.com" {
+		t.Errorf("names %+v", got)
+	}
+
+	if got := defaultNames(""); len(got.Hostnames) != 0 {
+		t.Errorf("without an identity, the hostname is %+v", got.Hostnames)
 	}
 }
