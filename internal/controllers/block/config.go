@@ -29,17 +29,36 @@ func UserVolumes(reader *configured.Reader) reconcile.Controller {
 	})
 }
 
+// volumeConfigs writes volumes in the order in which they are made: the volume
+// manager may act as soon as it sees one.
 func volumeConfigs(
 	reader *configured.Reader, name string, build func(*machineconfig.Config) map[string]block.VolumeConfig,
 ) reconcile.Controller {
-	return derive.All(name, []reconcile.Input{configured.Input()},
-		func(ctx context.Context, rt *reconcile.Runtime) (map[string]block.VolumeConfig, error) {
+	return derive.Act(name, []reconcile.Input{configured.Input()}, []reconcile.Output{reconcile.Out[block.VolumeConfig]().AsShared()},
+		func(ctx context.Context, rt *reconcile.Runtime) error {
 			cfg, err := reader.Read(ctx, rt)
 			if err != nil {
-				return nil, err
+				return err
 			}
 
-			return build(cfg), nil
+			configs := build(cfg)
+
+			for _, id := range volumes.Order(configs) {
+				err := reconcile.Modify(ctx, rt, id, func(r *resource.Resource[block.VolumeConfig]) error {
+					r.Spec = configs[id]
+
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+
+			return reconcile.Keep[block.VolumeConfig](ctx, rt, func(id string) bool {
+				_, ok := configs[id]
+
+				return ok
+			})
 		})
 }
 

@@ -35,7 +35,10 @@ type node struct {
 	t     *testing.T
 	store *resource.Store
 	dev   string
+	proc  string
 	boot  string // identity of the partition that the machine was started from
+
+	maintenance Maintenance
 }
 
 // start runs controllers until the test ends.
@@ -68,7 +71,7 @@ func (n *node) start(controllers ...reconcile.Controller) {
 func newNode(t *testing.T) *node {
 	t.Helper()
 
-	return &node{Machine: blockdevtest.New(t), t: t, store: freshStore(t), dev: t.TempDir()}
+	return &node{Machine: blockdevtest.New(t), t: t, store: freshStore(t), dev: t.TempDir(), proc: t.TempDir()}
 }
 
 // freshStore says that the devices of the machine have settled.

@@ -55,7 +55,8 @@ func TestMachineOnLoopDevice(t *testing.T) {
 	n.start(Machine(Dependencies{
 		Config: &configured.Reader{}, System: system, Opener: opener, Watch: system.Watch, Dev: n.dev,
 		Maker:   mkfs.Maker{Runner: mkfs.Plain{}, Opener: opener},
-		Mounter: mount.Kernel{Root: root, Opener: opener}, BootPartition: func() string { return n.boot },
+		Mounter: mount.Kernel{Root: root, Opener: opener}, Maintenance: KernelMaintenance{Runner: mkfs.Plain{}}, Proc: "/proc", Now: time.Now,
+		BootPartition: func() string { return n.boot },
 	})...)
 
 	if err := volume.Open(n.context(), n.store); err != nil {
@@ -103,6 +104,15 @@ provisioning: {diskSelector: {match: system_disk}, minSize: 100MiB, maxSize: 100
 
 	if link, err := os.Readlink(filepath.Join(n.dev, "disk/by-partlabel/u-data")); err != nil || !strings.HasPrefix(link, "../../loop") {
 		t.Errorf("link of the user's volume: %q, %v", link, err)
+	}
+
+	swaps := wait(n, "/dev/"+filepath.Base(blockdev.PartitionName(disk, 5)), exists[block.SwapStatus])
+	if swaps.SizeBytes < 99*mib || swaps.Type != "partition" {
+		t.Errorf("swap: %+v", swaps)
+	}
+
+	if freed, err := (KernelMaintenance{}).Trim(t.Context(), root+"/var"); err != nil || freed == 0 {
+		t.Errorf("trimmed %d bytes, %v", freed, err)
 	}
 
 	if err := volume.Close(n.context(), n.store); err != nil {

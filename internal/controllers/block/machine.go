@@ -3,6 +3,7 @@ package block
 import (
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/basalt-os/basalt/internal/blockdev"
 	"github.com/basalt-os/basalt/internal/blockdev/mkfs"
@@ -22,8 +23,12 @@ type Dependencies struct {
 	// Dev is the folder of device nodes, below which links are made.
 	Dev string
 
-	Maker   manager.Maker
-	Mounter mount.Mounter
+	Maker       manager.Maker
+	Mounter     mount.Mounter
+	Maintenance Maintenance
+	// Proc is a folder in the form of /proc.
+	Proc string
+	Now  func() time.Time
 	// BootPartition is the identity of the partition that the boot loader came
 	// from, empty when it is not known.
 	BootPartition func() string
@@ -38,6 +43,7 @@ func OfMachine(reader *configured.Reader, runner mkfs.Runner) Dependencies {
 	return Dependencies{
 		Config: reader, System: system, Opener: opener, Watch: system.Watch, Dev: "/dev",
 		Maker: mkfs.Maker{Runner: runner, Opener: opener}, Mounter: mount.Kernel{Opener: opener},
+		Maintenance: KernelMaintenance{Runner: runner}, Proc: "/proc", Now: time.Now,
 		BootPartition: func() string { return blockdev.BootPartition(filepath.Join(system.Root, "firmware/efi/efivars")) },
 	}
 }
@@ -52,6 +58,8 @@ func Machine(d Dependencies) []reconcile.Controller {
 			manager.New(manager.Dependencies{
 				System: d.System, Opener: d.Opener, Maker: d.Maker, BootPartition: d.BootPartition,
 			}),
+			SwapStatus(d.Proc), Zswap(d.Config), ZswapStatus(d.System.Root),
+			Trim(d.Maintenance, d.Now), Scrub(d.Maintenance, d.Now),
 		},
 		mount.Controllers(d.Config, d.Mounter),
 	)

@@ -74,7 +74,8 @@ func (n *node) boots() { n.bootsWith(&mounter{}) }
 func (n *node) bootsWith(mounter mount.Mounter) {
 	n.start(Machine(Dependencies{
 		Config: &configured.Reader{}, System: n.System(), Opener: n.Machine, Watch: n.Watch, Dev: n.dev,
-		Maker: maker{n.Machine}, Mounter: mounter, BootPartition: func() string { return n.boot },
+		Maker: maker{n.Machine}, Mounter: mounter, Maintenance: n.maintenance, Proc: n.proc, Now: time.Now,
+		BootPartition: func() string { return n.boot },
 	})...)
 }
 

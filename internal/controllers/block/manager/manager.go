@@ -55,11 +55,13 @@ type Dependencies struct {
 // manager is the controller.
 type manager struct {
 	Dependencies
+
+	compiled *compiled
 }
 
 // New is the volume manager.
 func New(d Dependencies) reconcile.Controller {
-	m := &manager{Dependencies: d}
+	m := &manager{Dependencies: d, compiled: newCompiled()}
 
 	return derive.Act("block.VolumeManagerController",
 		[]reconcile.Input{
@@ -85,7 +87,7 @@ func (m *manager) reconcile(ctx context.Context, rt *reconcile.Runtime) error {
 		return m.closeAll(ctx, rt, configs)
 	}
 
-	w, err := look(ctx, rt)
+	w, err := look(ctx, rt, m.compiled)
 	if err != nil {
 		return err
 	}

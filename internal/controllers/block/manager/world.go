@@ -24,6 +24,34 @@ type world struct {
 	// been looked for; empty when there is none.
 	system      string
 	systemKnown bool
+
+	compiled *compiled
+}
+
+// compiled keeps expressions over many looks at the world: to compile one takes
+// longer than everything else.
+type compiled struct {
+	disks, volumes map[block.Expression]*selector.Selector
+}
+
+func newCompiled() *compiled {
+	return &compiled{disks: map[block.Expression]*selector.Selector{}, volumes: map[block.Expression]*selector.Selector{}}
+}
+
+func cached(
+	known map[block.Expression]*selector.Selector, expression block.Expression,
+	compile func(block.Expression) (*selector.Selector, error),
+) (*selector.Selector, error) {
+	if s := known[expression]; s != nil {
+		return s, nil
+	}
+
+	s, err := compile(expression)
+	if err == nil {
+		known[expression] = s
+	}
+
+	return s, err
 }
 
 type disk struct {
@@ -37,7 +65,7 @@ type discovered struct {
 	disk disk // that it is on, or is
 }
 
-func look(ctx context.Context, rt *reconcile.Runtime) (*world, error) {
+func look(ctx context.Context, rt *reconcile.Runtime, known *compiled) (*world, error) {
 	status, err := resource.List[block.DiscoveredVolumesStatus](ctx, rt)
 	if err != nil {
 		return nil, err
@@ -53,7 +81,7 @@ func look(ctx context.Context, rt *reconcile.Runtime) (*world, error) {
 		return nil, err
 	}
 
-	w := &world{ready: len(status) > 0 && status[0].Spec.Ready}
+	w := &world{ready: len(status) > 0 && status[0].Spec.Ready, compiled: known}
 	byName := map[string]disk{}
 
 	for _, r := range disks {
@@ -82,7 +110,7 @@ func (w *world) selects(expression block.Expression, d disk) (bool, error) {
 		return false, nil
 	}
 
-	s, err := selector.ForDisks(expression)
+	s, err := cached(w.compiled.disks, expression, selector.ForDisks)
 	if err != nil {
 		return false, err
 	}
@@ -96,7 +124,7 @@ func (w *world) match(expression block.Expression) ([]discovered, error) {
 		return nil, nil
 	}
 
-	s, err := selector.ForVolumes(expression)
+	s, err := cached(w.compiled.volumes, expression, selector.ForVolumes)
 	if err != nil {
 		return nil, err
 	}
@@ -137,43 +165,9 @@ func (w *world) settle(meta block.VolumeStatus) {
 	}
 }
 
-// bounded says whether a volume does not take what is left.
-func bounded(v *volume) bool {
-	p := v.config.Provisioning.PartitionSpec
-
-	return p.MaxSize+p.RelativeMaxSize > 0 && !p.NegativeMaxSize
-}
-
-// sortVolumes puts volumes into the order in which they are looked at: META,
-// which tells where the system is, STATE, then by wave; in a wave those that take a
-// certain size before those that take what is left, EPHEMERAL last of them.
+// sortVolumes puts volumes into the order in which they are looked at.
 func sortVolumes(list []*volume) {
-	rank := func(v *volume) int {
-		switch {
-		case v.id == volumes.Meta:
-			return 0
-		case v.id == volumes.State:
-			return 1
-		case bounded(v):
-			return 2
-		case v.id != volumes.Ephemeral:
-			return 3
-		}
-
-		return 4
-	}
-
-	wave := func(v *volume) int {
-		if v.id == volumes.Meta {
-			return volumes.WaveSystem
-		}
-
-		return v.config.Provisioning.Wave
-	}
-
-	slices.SortFunc(list, func(a, b *volume) int {
-		return cmp.Or(cmp.Compare(wave(a), wave(b)), cmp.Compare(rank(a), rank(b)), cmp.Compare(a.id, b.id))
-	})
+	slices.SortFunc(list, func(a, b *volume) int { return volumes.Compare(a.id, a.config, b.id, b.config) })
 }
 
 // made says whether a volume has its place on a disk.
@@ -198,8 +192,20 @@ func isProvisioned(v *volume) bool {
 // waited for. Those of the system come first, each after those before it:
 // EPHEMERAL would take the place of others. Partitions without labels, which
 // are known by their numbers, are made one after the other too.
+//
+// Volumes may not all be known yet, so STATE, which is always there, has to be
+// made before any other, and EPHEMERAL before those of users.
 func turn(v *volume, all []*volume) (waitFor string, ok bool) {
 	wave := v.config.Provisioning.Wave
+
+	first := volumes.State
+	if wave > volumes.WaveSystem {
+		first = volumes.Ephemeral
+	}
+
+	if v.id != first && !slices.ContainsFunc(all, func(other *volume) bool { return other.id == first && made(other) }) {
+		return first, false
+	}
 
 	for _, other := range all {
 		if other == v {
