@@ -28,6 +28,10 @@ test: lint ## run all checks and all tests, the last on a real cluster
 build: ## compile everything: _out/root, _out/oci, bin
 	go run ./cmd/build $(build_flags)
 
+.PHONY: image
+image: ## make what machines boot, too: _out/image, and _out/qemu to try it
+	go run ./cmd/build $(build_flags) -image
+
 .PHONY: lint
 lint: ## check the sources
 	go run ./cmd/build -lint

@@ -38,7 +38,7 @@ func (b *builder) sortedPackages(names []string) []debian.Package {
 	var packages []debian.Package
 
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		packages = append(packages, b.packages[name])
+		packages = append(packages, b.host.packages[name])
 	}
 
 	return packages

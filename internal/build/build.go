@@ -3,14 +3,12 @@ package build
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +32,7 @@ type Options struct {
 	GoCache    string    // Go's own cache, the user's when empty
 	Kubernetes []string  // versions, the first is the user's kubectl; DefaultKubernetes when empty
 	Commit     string    // the revision that programs report; asked from git when empty
+	Image      bool      // also make what machines boot
 	Progress   io.Writer // where to show how it goes
 }
 
@@ -42,6 +41,7 @@ type Result struct {
 	Components []compiled
 	Images     []BuiltImage
 	Root       RootTree
+	Media      []Medium // when asked for
 }
 
 // RootTree describes the node's root file system.
@@ -81,8 +81,8 @@ type builder struct {
 	cache        *cache.Cache
 	display      *progress.Display
 	tools        toolchain
-	apt          debian.Apt
-	packages     map[string]debian.Package
+	host         *suite // programs of the root tree and of images
+	machine      *suite // what machines boot, and tools for it
 	certificates string
 
 	mu      sync.Mutex
@@ -160,7 +160,7 @@ func newBuilder(ctx context.Context, options Options) (*builder, error) {
 	}
 
 	tools.goCache = options.GoCache
-	b := &builder{options: options, cache: store, display: display, tools: tools}
+	b := &builder{options: options, cache: store, display: display, tools: tools, host: &suite{}}
 	b.loadTimings()
 
 	return b, nil
@@ -184,19 +184,11 @@ func commit(ctx context.Context, root string) string {
 	return revision
 }
 
-// Debian packages that programs are taken from, with those of their libraries.
-var (
-	nftPackages = []string{
-		"nftables", "libnftables1", "libnftnl11", "libmnl0", "libjansson4", "libgmp10", "libedit2", "libtinfo6",
-		"libbsd0", "libmd0", "libxtables12", "libc6",
-	}
-	mountPackages = []string{"mount", "libmount1", "libblkid1", "libselinux1", "libpcre2-8-0", "libc6"}
-	// kubectl cp needs it in the container.
-	tarPackages = []string{"tar", "libacl1", "libselinux1", "libpcre2-8-0", "libc6"}
-)
-
 func (b *builder) run(ctx context.Context) (*Result, error) {
 	list := components(b.options.Kubernetes, b.options.Commit)
+	if b.options.Image {
+		list = append(list, machineComponents()...)
+	}
 
 	if err := b.resolvePackages(ctx, list); err != nil {
 		return nil, explain("the Debian parts", err)
@@ -236,44 +228,11 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 
-	return result, b.writeOutputs(ctx, result, programs, images, packed, root)
-}
-
-// resolvePackages asks apt once for all packages of the build.
-func (b *builder) resolvePackages(ctx context.Context, list []component) error {
-	names := slices.Concat(nftPackages, mountPackages, tarPackages, []string{"ca-certificates"})
-	for _, c := range list {
-		names = append(names, c.headers...)
+	if err := b.writeOutputs(ctx, result, programs, images, packed, root); err != nil || !b.options.Image {
+		return result, err
 	}
 
-	slices.Sort(names)
-	names = slices.Compact(names)
-
-	if err := debian.Check(); err != nil {
-		return err
-	}
-
-	found, err := b.apt.Resolve(ctx, names...)
-	if errors.Is(err, debian.ErrUnknownPackage) {
-		// A machine that never ran apt-get update has no lists.
-		b.apt.State = filepath.Join(b.cache.Dir(), "apt")
-		err = b.timed("Debian's package lists", func(func()) error { return b.apt.Update(ctx) }, nil)
-
-		if err == nil {
-			found, err = b.apt.Resolve(ctx, names...)
-		}
-	}
-
-	if err != nil {
-		return err
-	}
-
-	b.packages = map[string]debian.Package{}
-	for _, p := range found {
-		b.packages[p.Name] = p
-	}
-
-	return nil
+	return result, b.makeImages(ctx, result, programs, root)
 }
 
 // debianTrees are programs that are not compiled here, with their libraries.
@@ -282,7 +241,7 @@ type debianTrees struct{ nft, mount, tar *tree.Tree }
 // debianTrees unpacks the programs that are not compiled here, and the
 // certificates.
 func (b *builder) debianTrees(ctx context.Context) (trees debianTrees, err error) {
-	dir, err := b.unpack(ctx, "ca-certificates")
+	dir, err := b.unpack(ctx, b.host, "ca-certificates")
 	if err != nil {
 		return trees, explain("ca-certificates", err)
 	}
@@ -299,7 +258,7 @@ func (b *builder) debianTrees(ctx context.Context) (trees debianTrees, err error
 		{mountPackages, []string{"/bin/mount", "/bin/umount"}, &trees.mount},
 		{tarPackages, []string{"/bin/tar"}, &trees.tar},
 	} {
-		pool, err := b.pool(ctx, wanted.packages)
+		pool, err := b.pool(ctx, b.host, wanted.packages)
 		if err != nil {
 			return trees, err
 		}

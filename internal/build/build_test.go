@@ -163,7 +163,7 @@ func TestRootIsReplacedWhole(t *testing.T) {
 	dir := filepath.Join(b.options.Output, "root")
 
 	for _, text := range []string{"one", "two", "two"} {
-		if err := b.writeRoot(tree.New().Text("etc/hosts", 0o644, text)); err != nil {
+		if err := b.writeFolder("root", tree.New().Text("etc/hosts", 0o644, text)); err != nil {
 			t.Fatal(err)
 		}
 
@@ -177,7 +177,7 @@ func TestRootIsReplacedWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := b.writeRoot(tree.New().Text("etc/hosts", 0o644, "two")); err != nil {
+	if err := b.writeFolder("root", tree.New().Text("etc/hosts", 0o644, "two")); err != nil {
 		t.Fatal(err)
 	}
 

@@ -14,10 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/basalt-os/basalt/internal/build/cache"
-	"github.com/basalt-os/basalt/internal/build/debian"
 	"github.com/basalt-os/basalt/internal/build/sbom"
 )
 
@@ -141,7 +138,7 @@ func (b *builder) compileKey(c component, o origin) (string, error) {
 	}
 
 	for _, name := range c.headers {
-		inputs = append(inputs, b.packages[name].SHA256)
+		inputs = append(inputs, b.host.packages[name].SHA256)
 	}
 
 	return cache.Key(inputs...), nil
@@ -322,7 +319,7 @@ func (b *builder) headerEnv(ctx context.Context, c component) ([]string, error) 
 	include, library := "-O2 -g", ""
 
 	for _, name := range c.headers {
-		dir, err := b.unpack(ctx, name)
+		dir, err := b.unpack(ctx, b.host, name)
 		if err != nil {
 			return nil, err
 		}
@@ -354,44 +351,4 @@ func (b *builder) runCC(ctx context.Context, c component, dir string) error {
 	}
 
 	return runCompiler(ctx, filepath.Join(b.options.Root, c.dir), append(os.Environ(), "LC_ALL=C"), func() {}, b.tools.cc, append(args, c.c...)...)
-}
-
-// unpack returns the folder of an unpacked Debian package.
-func (b *builder) unpack(ctx context.Context, name string) (string, error) {
-	p := b.packages[name]
-
-	return b.cache.Get(ctx, "debian-"+name, cache.Key("debian", unpackRecipe, p.SHA256), func(ctx context.Context, dir string) error {
-		return b.timed("debian package "+name+" "+p.Version, func(func()) error {
-			return b.apt.Unpack(ctx, p, dir)
-		}, nil)
-	})
-}
-
-// downloads is how many packages are fetched at once.
-const downloads = 4
-
-// pool unpacks several packages.
-func (b *builder) pool(ctx context.Context, names []string) (debian.Pool, error) {
-	dirs := make([]string, len(names))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(downloads)
-
-	for i, name := range names {
-		group.Go(func() (err error) {
-			dirs[i], err = b.unpack(ctx, name)
-
-			return explain(name, err)
-		})
-	}
-
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-
-	pool := debian.Pool{}
-	for i, name := range names {
-		pool[name] = dirs[i]
-	}
-
-	return pool, nil
 }

@@ -118,6 +118,15 @@ func components(kubernetes []string, commit string) []component {
 	return result
 }
 
+// machineComponents are what only machines have.
+func machineComponents() []component {
+	return []component{{
+		name: "stage1", dir: ".", module: ownModule,
+		programs: map[string]string{"stage1": "./cmd/stage1"},
+		sources:  []string{"go.mod", "go.sum", "cmd/stage1", "internal/stage1"},
+	}}
+}
+
 // toolsComponent are the programs that check our sources.
 func toolsComponent() component {
 	return component{

@@ -46,7 +46,7 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 		return err
 	}
 
-	if err := b.writeRoot(root); err != nil {
+	if err := b.writeFolder("root", root); err != nil {
 		return fmt.Errorf("writing the root tree: %w", err)
 	}
 
@@ -59,12 +59,12 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 	return nil
 }
 
-// writeRoot puts the tree in place of the one of an earlier build. Nodes that
-// run from the earlier one keep it: it is moved aside, and removed by a later
+// writeFolder puts the tree in place of the one of an earlier build. Nodes that
+// run from an earlier root keep it: it is moved aside, and removed by a later
 // build when nobody has it mounted any more.
-func (b *builder) writeRoot(root *tree.Tree) error {
-	dir := filepath.Join(b.options.Output, "root")
-	stamp := filepath.Join(b.options.Output, ".root.digest")
+func (b *builder) writeFolder(name string, root *tree.Tree) error {
+	dir := filepath.Join(b.options.Output, name)
+	stamp := filepath.Join(b.options.Output, "."+name+".digest")
 
 	if err := removeUnused(b.options.Output); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (b *builder) writeRoot(root *tree.Tree) error {
 		return err
 	}
 
-	next := filepath.Join(work, "root")
+	next := filepath.Join(work, name)
 	if err := root.WriteFolder(next); err != nil {
 		return err
 	}

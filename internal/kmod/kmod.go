@@ -260,8 +260,39 @@ func (s *Set) Closure(names ...string) ([]Module, error) {
 	return result, nil
 }
 
-// ParseList reads a list of module names: one in a line, # begins a comment. A
-// name that is there twice is an error.
+// Expand replaces folders, which end with "/", by the names of the modules that
+// lie below them in kernel/. A folder without modules is ErrUnknown.
+func (s *Set) Expand(list []string) ([]string, error) {
+	var result []string
+
+	for _, name := range list {
+		if !strings.HasSuffix(name, "/") {
+			result = append(result, name)
+
+			continue
+		}
+
+		found := len(result)
+
+		for module, file := range s.paths {
+			if strings.HasPrefix(file, "kernel/"+name) {
+				result = append(result, module)
+			}
+		}
+
+		if len(result) == found {
+			return nil, fmt.Errorf("finding kernel modules below %s: %w", name, ErrUnknown)
+		}
+
+		slices.Sort(result[found:])
+	}
+
+	return result, nil
+}
+
+// ParseList reads a list of kernel modules: one name in a line, or a folder below
+// kernel/ that ends with "/" for all modules in it; # begins a comment. What is
+// there twice is an error.
 func ParseList(text string) ([]string, error) {
 	var result []string
 
@@ -273,11 +304,19 @@ func ParseList(text string) ([]string, error) {
 			continue
 		}
 
-		if strings.ContainsAny(name, " \t/.") || slices.Contains(result, Normal(name)) {
+		if !strings.HasSuffix(name, "/") {
+			if strings.Contains(name, "/") {
+				return nil, fmt.Errorf("reading a list of kernel modules: %q is no name", name)
+			}
+
+			name = Normal(name)
+		}
+
+		if strings.ContainsAny(name, " \t.") || slices.Contains(result, name) {
 			return nil, fmt.Errorf("reading a list of kernel modules: %q is no name or is there twice", name)
 		}
 
-		result = append(result, Normal(name))
+		result = append(result, name)
 	}
 
 	return result, nil

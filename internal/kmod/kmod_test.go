@@ -136,8 +136,8 @@ func TestClosure(t *testing.T) {
 }
 
 func TestParseList(t *testing.T) {
-	got, err := ParseList("# disks\nvirtio-blk  # for clouds\n\nnvme\n")
-	if diff := cmp.Diff([]string{"virtio_blk", "nvme"}, got); diff != "" || err != nil {
+	got, err := ParseList("# disks\nvirtio-blk  # for clouds\n\nnvme\nnet/b-c/\n")
+	if diff := cmp.Diff([]string{"virtio_blk", "nvme", "net/b-c/"}, got); diff != "" || err != nil {
 		t.Errorf("list (-want +got):\n%s%v", diff, err)
 	}
 
@@ -145,6 +145,27 @@ func TestParseList(t *testing.T) {
 		if _, err := ParseList(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
+	}
+}
+
+func TestExpand(t *testing.T) {
+	set, err := Open(fstest.MapFS{
+		"kernel/net/b-c/two.ko":      {},
+		"kernel/net/b-c/d/o-ne.ko":   {},
+		"kernel/net/b-cd/three.ko":   {},
+		"kernel/drivers/net/four.ko": {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := set.Expand([]string{"x", "net/b-c/"})
+	if diff := cmp.Diff([]string{"x", "o_ne", "two"}, got); diff != "" || err != nil {
+		t.Errorf("modules (-want +got):\n%s%v", diff, err)
+	}
+
+	if _, err := set.Expand([]string{"net/e/"}); !errors.Is(err, ErrUnknown) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,75 @@ func (t *Tree) File(name string, mode fs.FileMode, source, sum string, size int6
 // Symlink adds a symbolic link.
 func (t *Tree) Symlink(name, target string) *Tree {
 	return t.add(name, Entry{Mode: fs.ModeSymlink | 0o777, Link: target})
+}
+
+// Existing adds the file source, or what is in the folder source, as name. Files
+// must not change until the tree has been written. Of modes only the right to
+// execute is kept.
+func (t *Tree) Existing(name, source string) *Tree {
+	err := filepath.WalkDir(source, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+
+		relative, err := filepath.Rel(source, file)
+		if err != nil {
+			return err
+		}
+
+		return t.addExisting(path.Join(name, filepath.ToSlash(relative)), file, d)
+	})
+	if err != nil && t.err == nil {
+		t.err = fmt.Errorf("adding /%s: %w", name, err)
+	}
+
+	return t
+}
+
+func (t *Tree) addExisting(name, source string, d fs.DirEntry) error {
+	switch {
+	case d.IsDir():
+		t.Dir(name, 0o755)
+	case d.Type() == fs.ModeSymlink:
+		target, err := os.Readlink(source)
+		if err != nil {
+			return err
+		}
+
+		t.Symlink(name, target)
+	case d.Type().IsRegular():
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+
+		sum, err := sumOf(source)
+		if err != nil {
+			return err
+		}
+
+		t.File(name, 0o644|info.Mode()&0o111, source, sum, info.Size())
+	default:
+		return fmt.Errorf("%s is no file, folder or link", name)
+	}
+
+	return nil
+}
+
+func sumOf(name string) (string, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+
+	hash := sha256.New()
+
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 // Merge adds every entry of other.

@@ -1,0 +1,257 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/basalt-os/basalt/internal/build/cache"
+	"github.com/basalt-os/basalt/internal/build/tree"
+	"github.com/basalt-os/basalt/internal/initramfs"
+)
+
+// Recipes of the steps in this file, for their cache keys.
+const (
+	squashRecipe    = "1"
+	initramfsRecipe = "1"
+)
+
+// machineParts are what images of machines are put together from.
+type machineParts struct {
+	kernel    kernel
+	root      *tree.Tree
+	initramfs string // path
+	boot      string // folder of the package with systemd-boot and its stub
+}
+
+func (m machineParts) systemdBoot() string {
+	return filepath.Join(m.boot, bootFolder, "systemd-bootx64.efi")
+}
+func (m machineParts) systemdStub() string {
+	return filepath.Join(m.boot, bootFolder, "linuxx64.efi.stub")
+}
+
+const bootFolder = "usr/lib/systemd/boot/efi"
+
+// makeImages makes what machines boot from, and the emulator to try it.
+func (b *builder) makeImages(ctx context.Context, result *Result, programs map[string]compiled, root *tree.Tree) error {
+	if err := b.openMachineSuite(ctx); err != nil {
+		return explain("the Debian parts of machines", err)
+	}
+
+	parts, err := b.machineParts(ctx, kernelProfiles()["cloud"], programs, root)
+	if err != nil {
+		return err
+	}
+
+	emulator, err := b.emulator(ctx)
+	if err != nil {
+		return err
+	}
+
+	unlock, err := cache.Lock(ctx, filepath.Join(b.options.Output, ".lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	if err := b.writeFolder("qemu", tree.New().Existing("", emulator)); err != nil {
+		return fmt.Errorf("writing the emulator: %w", err)
+	}
+
+	result.Media, err = b.writeMedia(ctx, filepath.Join(b.options.Output, "image"), parts)
+
+	return err
+}
+
+// machineParts makes the parts for a kernel. root is the root tree of container
+// nodes, which machines have with modules and a few programs.
+func (b *builder) machineParts(ctx context.Context, profile kernelProfile, programs map[string]compiled, root *tree.Tree) (machineParts, error) {
+	var m machineParts
+
+	if err := b.machine.add(ctx, "systemd-boot-efi"); err != nil {
+		return m, err
+	}
+
+	var err error
+
+	if m.boot, err = b.unpack(ctx, b.machine, "systemd-boot-efi"); err != nil {
+		return m, explain("systemd-boot", err)
+	}
+
+	if m.kernel, err = b.kernel(ctx, profile); err != nil {
+		return m, err
+	}
+
+	mkfs, err := b.mkfsTree(ctx)
+	if err != nil {
+		return m, err
+	}
+
+	m.root = tree.New().Merge(root).Merge(m.kernel.tree()).Merge(mkfs)
+	if err := m.root.Err(); err != nil {
+		return m, fmt.Errorf("putting the root file system of machines together: %w", err)
+	}
+
+	image, err := b.squash(ctx, profile.name, m.root)
+	if err != nil {
+		return m, explain("the root file system", err)
+	}
+
+	m.initramfs, err = b.initramfs(ctx, profile.name, m.kernel, programs["stage1"].program("stage1"), image)
+
+	return m, explain("the initramfs", err)
+}
+
+// mkfsTree is the programs that make file systems.
+func (b *builder) mkfsTree(ctx context.Context) (*tree.Tree, error) {
+	pool, err := b.pool(ctx, b.host, mkfsPackages)
+	if err != nil {
+		return nil, err
+	}
+
+	programs, err := pool.Programs("/usr/sbin/mkfs.xfs", "/sbin/mke2fs")
+	if err != nil {
+		return nil, fmt.Errorf("taking mkfs out of its packages: %w", err)
+	}
+
+	return programs.Symlink("usr/sbin/mkfs.ext4", "mke2fs"), nil
+}
+
+// squash makes a squashfs of a tree and returns its path. It is compressed with
+// lz4: it stays in memory, and is read far more often than it is copied.
+func (b *builder) squash(ctx context.Context, name string, t *tree.Tree) (string, error) {
+	squashfs, err := b.tool(ctx, "squashfs-tools", "/usr/bin/sqfstar")
+	if err != nil {
+		return "", err
+	}
+
+	key := cache.Key("squash", squashRecipe, squashfs.version, t.Digest())
+
+	dir, err := b.cache.Get(ctx, "squash-"+name, key, func(ctx context.Context, dir string) error {
+		return b.timed("root file system of "+name, func(func()) error {
+			return squashTree(ctx, squashfs, t, filepath.Join(dir, "rootfs.sqsh"))
+		}, nil)
+	})
+
+	return filepath.Join(dir, "rootfs.sqsh"), err
+}
+
+// squashTree pipes the tree's archive into the program.
+func squashTree(ctx context.Context, squashfs tool, t *tree.Tree, target string) error {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+
+	written := make(chan error, 1)
+
+	go func() {
+		err := t.WriteTar(writer)
+		writer.Close()
+
+		written <- err
+	}()
+
+	// Times are those of the archive's entries; xattrs there are none.
+	cmd := squashfs.command(ctx, "-comp", "lz4", "-Xhc", "-reproducible", "-mkfs-time", "0", "-no-xattrs",
+		"-no-progress", "-quiet", "-root-mode", "0755", "-root-uid", "0", "-root-gid", "0", "-root-time", "0", target)
+	cmd.Stdin = reader
+
+	err = runTool(ctx, cmd)
+	reader.Close() // so that a writer that nobody reads ends
+
+	if writeErr := <-written; err == nil {
+		err = writeErr
+	}
+
+	return err
+}
+
+// initramfs makes the archive with stage 1, its modules and the root file
+// system, and returns its path. It is not compressed: all but two megabytes of
+// it are compressed already.
+func (b *builder) initramfs(ctx context.Context, name string, k kernel, stage1 program, root string) (string, error) {
+	modules, err := k.boot()
+	if err != nil {
+		return "", err
+	}
+
+	sum, err := fileSum(root)
+	if err != nil {
+		return "", err
+	}
+
+	inputs := []string{"initramfs", initramfsRecipe, stage1.Sum, sum}
+
+	for _, file := range modules {
+		sum, err := fileSum(file)
+		if err != nil {
+			return "", err
+		}
+
+		inputs = append(inputs, filepath.Base(file), sum)
+	}
+
+	dir, err := b.cache.Get(ctx, "initramfs-"+name, cache.Key(inputs...), func(_ context.Context, dir string) error {
+		file, err := os.Create(filepath.Join(dir, "initramfs"))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+
+		if err := writeInitramfs(file, stage1.path, modules, root); err != nil {
+			return err
+		}
+
+		return file.Close()
+	})
+
+	return filepath.Join(dir, "initramfs"), err
+}
+
+func writeInitramfs(to *os.File, stage1 string, modules []string, root string) error {
+	w := initramfs.NewWriter(to)
+
+	add := func(name string, executable bool, source string) error {
+		file, err := os.Open(source)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+
+		mode := os.FileMode(0o644)
+		if executable {
+			mode = 0o755
+		}
+
+		return w.File(name, mode, info.Size(), file)
+	}
+
+	if err := add("init", true, stage1); err != nil {
+		return err
+	}
+
+	for i, module := range modules {
+		if err := add(fmt.Sprintf("modules/%02d-%s", i, filepath.Base(module)), false, module); err != nil {
+			return err
+		}
+	}
+
+	if err := add("rootfs.sqsh", false, root); err != nil {
+		return err
+	}
+
+	return w.Close()
+}
+
+// arch is the architecture that is built for, as Go calls it.
+const arch = runtime.GOARCH
