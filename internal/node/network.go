@@ -6,7 +6,8 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
-	networkmachine "github.com/basalt-os/basalt/internal/controllers/network/machine"
+	"github.com/basalt-os/basalt/internal/controllers/network/platform"
+	"github.com/basalt-os/basalt/internal/controllers/network/variant"
 	"github.com/basalt-os/basalt/internal/reconcile"
 )
 
@@ -21,7 +22,7 @@ func (n *Node) network(reader *configured.Reader) []reconcile.Controller {
 	}
 
 	if n.platform == "container" {
-		return network.Controllers(common)
+		return variant.Container(common)
 	}
 
 	cmdline, err := os.ReadFile(kernelCmdline)
@@ -29,7 +30,8 @@ func (n *Node) network(reader *configured.Reader) []reconcile.Controller {
 		n.logger.Warn("reading the kernel's command line", "error", err)
 	}
 
-	return networkmachine.Controllers(networkmachine.Dependencies{
+	return variant.Machine(variant.Dependencies{
 		Dependencies: common, Apply: apply.Netlink{}, Cmdline: string(cmdline),
+		PlatformCache: platform.File{Folder: "/system/state", Name: "platform-network.yaml"},
 	})
 }

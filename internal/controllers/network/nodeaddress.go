@@ -24,6 +24,7 @@ func NodeAddress() reconcile.Controller {
 		[]reconcile.Input{
 			reconcile.In[network.AddressStatus](),
 			reconcile.In[network.LinkStatus](),
+			reconcile.In[network.OperatorSpec](),
 			reconcile.In[network.NodeAddressFilter](),
 			reconcile.In[network.NodeAddressSortAlgorithm](),
 		},
@@ -53,8 +54,16 @@ func NodeAddress() reconcile.Controller {
 				order = algorithm.Spec.Algorithm
 			}
 
-			current := currentAddresses(statuses, upLinks(links), order)
-			sets := addressSets(current, previous, order)
+			operators, err := resource.List[network.OperatorSpec](ctx, rt)
+			if err != nil {
+				return nil, err
+			}
+
+			up := upLinks(links)
+			foreign := foreignAddresses(statuses, operators)
+			own := slices.DeleteFunc(currentAddresses(statuses, up, order), func(p netip.Prefix) bool { return foreign[p.Addr()] })
+			up[network.ExternalLinkName] = true
+			sets := addressSets(currentAddresses(statuses, up, order), own, previous, order)
 			previous = sets
 
 			return filtered(sets, filters, order), nil
@@ -97,26 +106,48 @@ func currentAddresses(
 	return sortPrefixes(out, order)
 }
 
-// addressSets derives the unfiltered sets. Previous are the sets of the last
-// time.
-func addressSets(current []netip.Prefix, previous map[string][]netip.Prefix, order network.AddressSortAlgorithm) map[string][]netip.Prefix {
+// foreignAddresses are those that are the node's only in a way: that no link of
+// it has, or that move between nodes.
+func foreignAddresses(
+	statuses []*resource.Resource[network.AddressStatus], operators []*resource.Resource[network.OperatorSpec],
+) map[netip.Addr]bool {
+	out := map[netip.Addr]bool{}
+
+	for _, s := range statuses {
+		if s.Spec.LinkName == network.ExternalLinkName {
+			out[s.Spec.Address.Addr()] = true
+		}
+	}
+
+	for _, o := range operators {
+		if o.Spec.Operator == network.OperatorVIP {
+			out[o.Spec.VIP.IP] = true
+		}
+	}
+
+	return out
+}
+
+// addressSets derives the unfiltered sets from the current addresses, and those
+// of them that are the node's own. Previous are the sets of the last time.
+func addressSets(current, own []netip.Prefix, previous map[string][]netip.Prefix, order network.AddressSortAlgorithm) map[string][]netip.Prefix {
 	sets := map[string][]netip.Prefix{
 		network.NodeAddressCurrentID: current,
-		network.NodeAddressRoutedID:  current,
+		network.NodeAddressRoutedID:  own,
 		network.NodeAddressAccumulativeID: sortPrefixes(
 			append(slices.Clone(previous[network.NodeAddressAccumulativeID]), current...), order),
 	}
 
 	for _, a := range previous[network.NodeAddressDefaultID] {
-		if slices.Contains(current, a) {
+		if slices.Contains(own, a) {
 			sets[network.NodeAddressDefaultID] = []netip.Prefix{a}
 
 			return sets
 		}
 	}
 
-	if len(current) > 0 {
-		sets[network.NodeAddressDefaultID] = current[:1]
+	if len(own) > 0 {
+		sets[network.NodeAddressDefaultID] = own[:1]
 	}
 
 	return sets

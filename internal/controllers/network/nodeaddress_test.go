@@ -1,6 +1,7 @@
 package network
 
 import (
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -48,9 +49,9 @@ func TestCurrentAddresses(t *testing.T) {
 func TestAddressSets(t *testing.T) {
 	t.Parallel()
 
-	first := addressSets(prefixes("10.5.0.5/24"), nil, network.AddressSortAlgorithmV1)
-	second := addressSets(prefixes("10.5.0.2/24", "10.5.0.5/24"), first, network.AddressSortAlgorithmV1)
-	third := addressSets(prefixes("10.5.0.2/24"), second, network.AddressSortAlgorithmV1)
+	first := addressSets(prefixes("10.5.0.5/24"), prefixes("10.5.0.5/24"), nil, network.AddressSortAlgorithmV1)
+	second := addressSets(prefixes("10.5.0.2/24", "10.5.0.5/24"), prefixes("10.5.0.2/24", "10.5.0.5/24"), first, network.AddressSortAlgorithmV1)
+	third := addressSets(prefixes("10.5.0.2/24"), prefixes("10.5.0.2/24"), second, network.AddressSortAlgorithmV1)
 
 	for _, test := range []struct {
 		name string
@@ -114,5 +115,29 @@ func TestSortPrefixes(t *testing.T) {
 		if diff := cmp.Diff(test.want, sortPrefixes(in, test.order), comparePrefix); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.order, diff)
 		}
+	}
+}
+
+func TestForeignAddresses(t *testing.T) {
+	t.Parallel()
+
+	vip := netip.MustParseAddr("10.5.0.100")
+	got := foreignAddresses(
+		[]*resource.Resource[network.AddressStatus]{
+			resource.New("a", network.AddressStatus{LinkName: "eth0", Address: netip.MustParsePrefix("10.5.0.2/24")}),
+			resource.New("b", network.AddressStatus{LinkName: network.ExternalLinkName, Address: netip.MustParsePrefix("203.0.113.7/32")}),
+		},
+		[]*resource.Resource[network.OperatorSpec]{
+			resource.New("c", network.OperatorSpec{Operator: network.OperatorVIP, VIP: network.VIPOperatorSpec{IP: vip}}),
+			resource.New("d", network.OperatorSpec{Operator: network.OperatorDHCP4}),
+		})
+
+	if want := map[netip.Addr]bool{vip: true, netip.MustParseAddr("203.0.113.7"): true}; !maps.Equal(got, want) {
+		t.Errorf("foreign addresses %v, want %v", got, want)
+	}
+
+	sets := addressSets(prefixes("10.5.0.2/24", "10.5.0.100/32"), prefixes("10.5.0.2/24"), nil, network.AddressSortAlgorithmV1)
+	if len(sets[network.NodeAddressCurrentID]) != 2 || len(sets[network.NodeAddressRoutedID]) != 1 {
+		t.Errorf("sets %v", sets)
 	}
 }

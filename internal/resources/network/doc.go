@@ -9,6 +9,9 @@ const NamespaceName = "network"
 // ConfigNamespaceName is the namespace of specs of a single configuration layer, before they are merged.
 const ConfigNamespaceName = "network-config"
 
+// ExternalLinkName is the link of addresses that the platform knows the node by outside, and that no link of the node has.
+const ExternalLinkName = "external"
+
 // Well-known resource IDs.
 const (
 	// StatusID is the ID of the Status.

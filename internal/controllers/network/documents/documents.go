@@ -3,11 +3,13 @@
 package documents
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/resources/network"
@@ -24,7 +26,7 @@ func Specs(cfg *machineconfig.Config) (layer.Specs, error) {
 	var s specs
 
 	for _, part := range []func(*machineconfig.Config) error{
-		s.links, s.masters, s.virtual, s.operators, s.routing, s.names,
+		s.links, s.masters, s.virtual, s.operators, s.routing, s.names, s.probes,
 	} {
 		if err := part(cfg); err != nil {
 			return layer.Specs{}, err
@@ -351,6 +353,31 @@ func (s *specs) names(cfg *machineconfig.Config) error {
 	if doc != nil && doc.NTP != nil && (len(doc.NTP.Servers) > 0 || value(doc.NTP.UseNTS)) {
 		// Without servers of its own it is about the default one.
 		s.TimeServers = append(s.TimeServers, network.TimeServerSpec{NTPServers: machine.Time.Servers, UseNTS: value(doc.NTP.UseNTS)})
+	}
+
+	return nil
+}
+
+// Defaults of probes whose document does not say.
+const (
+	probeInterval = time.Second
+	probeTimeout  = 10 * time.Second
+)
+
+// probes are checks of connectivity.
+func (s *specs) probes(cfg *machineconfig.Config) error {
+	for _, doc := range machineconfig.All[document.TCPProbeConfig](cfg) {
+		s.Probes = append(s.Probes, network.ProbeSpec{
+			Interval: cmp.Or(doc.Interval, probeInterval), FailureThreshold: doc.FailureThreshold,
+			TCP: network.TCPProbeSpec{Endpoint: doc.Endpoint, Timeout: cmp.Or(doc.Timeout, probeTimeout)},
+		})
+	}
+
+	for _, doc := range machineconfig.All[document.HTTPProbeConfig](cfg) {
+		s.Probes = append(s.Probes, network.ProbeSpec{
+			Interval: cmp.Or(doc.Interval, probeInterval), FailureThreshold: doc.FailureThreshold,
+			HTTP: network.HTTPProbeSpec{URL: &doc.URL.URL, Timeout: cmp.Or(doc.Timeout, probeTimeout)},
+		})
 	}
 
 	return nil

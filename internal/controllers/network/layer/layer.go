@@ -28,12 +28,13 @@ type Specs struct {
 	Hostnames   []network.HostnameSpec
 	Resolvers   []network.ResolverSpec
 	TimeServers []network.TimeServerSpec
+	Probes      []network.ProbeSpec
 }
 
 // Empty reports whether nothing is asked for.
 func (s *Specs) Empty() bool {
 	return len(s.Links)+len(s.Addresses)+len(s.Routes)+len(s.Rules)+len(s.Operators)+
-		len(s.Hostnames)+len(s.Resolvers)+len(s.TimeServers) == 0
+		len(s.Hostnames)+len(s.Resolvers)+len(s.TimeServers)+len(s.Probes) == 0
 }
 
 // Append adds what others ask for.
@@ -47,6 +48,7 @@ func (s *Specs) Append(others ...Specs) {
 		s.Hostnames = append(s.Hostnames, o.Hostnames...)
 		s.Resolvers = append(s.Resolvers, o.Resolvers...)
 		s.TimeServers = append(s.TimeServers, o.TimeServers...)
+		s.Probes = append(s.Probes, o.Probes...)
 	}
 }
 
@@ -61,6 +63,7 @@ func (s *Specs) In(l network.ConfigLayer) Specs {
 		Hostnames:   each(s.Hostnames, func(v *network.HostnameSpec) { v.ConfigLayer = l }),
 		Resolvers:   each(s.Resolvers, func(v *network.ResolverSpec) { v.ConfigLayer = l }),
 		TimeServers: each(s.TimeServers, func(v *network.TimeServerSpec) { v.ConfigLayer = l }),
+		Probes:      each(s.Probes, func(v *network.ProbeSpec) { v.ConfigLayer = l }),
 	}
 }
 
@@ -106,6 +109,15 @@ func OperatorID(s network.OperatorSpec) string {
 	return id
 }
 
+// ProbeID is the identity of a probe: what it asks.
+func ProbeID(s network.ProbeSpec) string {
+	if s.HTTP.URL != nil {
+		return "http:" + s.HTTP.URL.Redacted()
+	}
+
+	return "tcp:" + s.TCP.Endpoint
+}
+
 func hostnameID(network.HostnameSpec) string     { return network.HostnameID }
 func resolverID(network.ResolverSpec) string     { return network.ResolverID }
 func timeServerID(network.TimeServerSpec) string { return network.TimeServerID }
@@ -137,6 +149,7 @@ func Outputs() []reconcile.Output {
 		reconcile.Out[network.HostnameSpec]().AsShared(),
 		reconcile.Out[network.ResolverSpec]().AsShared(),
 		reconcile.Out[network.TimeServerSpec]().AsShared(),
+		reconcile.Out[network.ProbeSpec]().AsShared(),
 	}
 }
 
@@ -153,6 +166,7 @@ func (s *Specs) Write(ctx context.Context, rt *reconcile.Runtime, source string)
 		func() error { return write(ctx, rt, source, s.Hostnames, hostnameID) },
 		func() error { return write(ctx, rt, source, s.Resolvers, resolverID) },
 		func() error { return write(ctx, rt, source, s.TimeServers, timeServerID) },
+		func() error { return write(ctx, rt, source, s.Probes, ProbeID) },
 	} {
 		if err := write(); err != nil {
 			return err

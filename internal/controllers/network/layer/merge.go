@@ -22,6 +22,7 @@ func Merges() []reconcile.Controller {
 		merger("network.HostnameMergeController", MergeHostnames),
 		merger("network.ResolverMergeController", MergeResolvers),
 		merger("network.TimeServerMergeController", MergeTimeServers),
+		merger("network.ProbeMergeController", MergeProbes),
 	}
 }
 
@@ -78,6 +79,13 @@ func operatorLayer(s network.OperatorSpec) network.ConfigLayer     { return s.Co
 func hostnameLayer(s network.HostnameSpec) network.ConfigLayer     { return s.ConfigLayer }
 func resolverLayer(s network.ResolverSpec) network.ConfigLayer     { return s.ConfigLayer }
 func timeServerLayer(s network.TimeServerSpec) network.ConfigLayer { return s.ConfigLayer }
+
+func probeLayer(s network.ProbeSpec) network.ConfigLayer { return s.ConfigLayer }
+
+// MergeProbes keeps of each probe what the highest layer says.
+func MergeProbes(specs []network.ProbeSpec) map[string]network.ProbeSpec {
+	return highest(specs, ProbeID, probeLayer)
+}
 
 // MergeAddresses keeps of each address what the highest layer says.
 func MergeAddresses(specs []network.AddressSpec) map[string]network.AddressSpec {

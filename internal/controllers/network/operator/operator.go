@@ -6,9 +6,11 @@ package operator
 import (
 	"context"
 	"log/slog"
-	"reflect"
+	"maps"
+	"slices"
 	"sync"
 
+	"github.com/basalt-os/basalt/internal/controllers/network/keep"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
@@ -24,19 +26,20 @@ type Run func(ctx context.Context, logger *slog.Logger, spec network.OperatorSpe
 type Manager struct {
 	operators map[network.Operator]Run
 	logger    *slog.Logger
+	set       *keep.Set[network.OperatorSpec]
 
 	mu     sync.Mutex
-	wanted map[string]network.OperatorSpec
 	found  map[string]layer.Specs
-	change chan struct{} // has an element when wanted changed
+	notify func()
 }
 
 // New returns a manager of operators by kind. Specs of other kinds are left
 // alone.
 func New(logger *slog.Logger, operators map[network.Operator]Run) *Manager {
-	return &Manager{
-		operators: operators, logger: logger, found: map[string]layer.Specs{}, change: make(chan struct{}, 1),
-	}
+	m := &Manager{operators: operators, logger: logger, found: map[string]layer.Specs{}, notify: func() {}}
+	m.set = keep.New(m.run, m.forget)
+
+	return m
 }
 
 // Name implements reconcile.Controller.
@@ -81,98 +84,46 @@ func (m *Manager) Reconcile(ctx context.Context, rt *reconcile.Runtime) error {
 	var found layer.Specs
 
 	m.mu.Lock()
-	m.wanted = wanted
-
-	for id := range wanted {
+	for _, id := range slices.Sorted(maps.Keys(wanted)) {
 		// A copy: what is written belongs to the store.
 		specs := m.found[id]
 		found.Append(specs.In(network.ConfigLayerOperator))
 	}
 	m.mu.Unlock()
 
-	select {
-	case m.change <- struct{}{}:
-	default:
-	}
+	m.set.Want(wanted)
 
 	return found.Write(ctx, rt, "operator")
 }
 
-// running is an operator that runs.
-type running struct {
-	spec network.OperatorSpec
-	stop context.CancelFunc
-	done chan struct{}
-}
-
 // Watch implements reconcile.Source: it runs the operators.
 func (m *Manager) Watch(ctx context.Context, notify func()) error {
-	ctx, cancel := context.WithCancel(ctx)
-	active := map[string]*running{}
+	m.mu.Lock()
+	m.notify = notify
+	m.mu.Unlock()
 
-	defer func() {
-		cancel()
+	m.set.Run(ctx)
 
-		for _, r := range active {
-			<-r.done
-		}
-	}()
+	return nil
+}
 
-	for {
+func (m *Manager) run(ctx context.Context, id string, spec network.OperatorSpec) {
+	m.operators[spec.Operator](ctx, m.logger.With("operator", id), spec, func(specs layer.Specs) {
 		m.mu.Lock()
-		wanted := m.wanted
+		m.found[id] = specs
+		notify := m.notify
 		m.mu.Unlock()
 
-		for id, r := range active {
-			if spec, ok := wanted[id]; ok && reflect.DeepEqual(spec, r.spec) {
-				continue
-			}
-
-			r.stop()
-			<-r.done
-			delete(active, id)
-			m.publish(id, nil)
-		}
-
-		for id, spec := range wanted {
-			if active[id] == nil {
-				active[id] = m.start(ctx, id, spec, notify)
-			}
-		}
-
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-m.change:
-		}
-	}
+		notify()
+	})
 }
 
-func (m *Manager) start(ctx context.Context, id string, spec network.OperatorSpec, notify func()) *running {
-	ctx, cancel := context.WithCancel(ctx)
-	r := &running{spec: spec, stop: cancel, done: make(chan struct{})}
-	logger := m.logger.With("operator", id)
-
-	go func() {
-		defer close(r.done)
-
-		m.operators[spec.Operator](ctx, logger, spec, func(specs layer.Specs) {
-			m.publish(id, &specs)
-			notify()
-		})
-	}()
-
-	return r
-}
-
-// publish keeps what an operator found out; nil forgets it.
-func (m *Manager) publish(id string, specs *layer.Specs) {
+// forget forgets what an operator found out.
+func (m *Manager) forget(id string) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	delete(m.found, id)
+	notify := m.notify
+	m.mu.Unlock()
 
-	if specs == nil {
-		delete(m.found, id)
-	} else {
-		m.found[id] = *specs
-	}
+	notify()
 }

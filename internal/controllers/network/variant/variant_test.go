@@ -1,4 +1,4 @@
-package machine
+package variant
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
+	"github.com/basalt-os/basalt/internal/controllers/network/platform"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
@@ -89,14 +90,21 @@ func TestLayers(t *testing.T) {
 
 // All controllers fit together: names are unique, and nobody writes what is
 // another's.
-func TestControllersRegister(t *testing.T) {
+func TestRegister(t *testing.T) {
 	t.Parallel()
 
-	engine := reconcile.NewEngine(resource.NewStore(), slog.New(slog.DiscardHandler))
+	common := node(slog.New(slog.DiscardHandler))
 
-	for _, c := range Controllers(Dependencies{Dependencies: node(slog.New(slog.DiscardHandler)), Apply: apply.Netlink{}}) {
-		if err := engine.Register(c); err != nil {
-			t.Error(err)
+	for kind, controllers := range map[string][]reconcile.Controller{
+		"container": Container(common),
+		"machine":   Machine(Dependencies{Dependencies: common, Apply: apply.Netlink{}, PlatformCache: platform.File{}}),
+	} {
+		engine := reconcile.NewEngine(resource.NewStore(), slog.New(slog.DiscardHandler))
+
+		for _, c := range controllers {
+			if err := engine.Register(c); err != nil {
+				t.Errorf("%s: %v", kind, err)
+			}
 		}
 	}
 }

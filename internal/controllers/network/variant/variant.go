@@ -1,7 +1,7 @@
-// Package machine has the network controllers of a node that configures its
-// network by itself: the sources of the layers, what merges them, and what
-// brings the result to the kernel.
-package machine
+// Package variant has the lists of network controllers for each kind of node: a
+// container, which finds its network ready, and a machine, which configures it
+// by itself. It also has the sources of a machine's layers.
+package variant
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/documents"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/operator"
+	"github.com/basalt-os/basalt/internal/controllers/network/platform"
+	"github.com/basalt-os/basalt/internal/controllers/network/probe"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/cluster"
@@ -23,8 +25,8 @@ import (
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
-// Dependencies are what the controllers of this package need, beside those of
-// every node.
+// Dependencies are what the controllers of a machine need, beside those of every
+// node.
 type Dependencies struct {
 	network.Dependencies
 
@@ -32,12 +34,36 @@ type Dependencies struct {
 	Apply apply.Kernel
 	// Cmdline is the kernel's command line.
 	Cmdline string
+	// PlatformCache keeps what the platform says over restarts.
+	PlatformCache platform.Cache
 }
 
-// Controllers are all network controllers of a machine: those of every node,
-// the sources of the layers, what merges them, and what brings the result to
-// the kernel.
-func Controllers(d Dependencies) []reconcile.Controller {
+// Container are all network controllers of a container node.
+func Container(d network.Dependencies) []reconcile.Controller {
+	return slices.Concat(network.Controllers(d), everywhere(), []reconcile.Controller{ConfiguredProbes(d.Config)})
+}
+
+// everywhere are the controllers of all nodes that package network does not
+// have.
+func everywhere() []reconcile.Controller {
+	return []reconcile.Controller{probe.New()}
+}
+
+// ConfiguredProbes takes the probes of a container node from the machine
+// configuration; those of a machine come from all layers.
+func ConfiguredProbes(reader *configured.Reader) reconcile.Controller {
+	return configured.All(reader, "network.ProbeConfigController",
+		func(cfg *machineconfig.Config) (map[string]networkresource.ProbeSpec, error) {
+			specs, err := documents.Specs(cfg)
+
+			return layer.MergeProbes(specs.Probes), err
+		})
+}
+
+// Machine are all network controllers of a machine: those of every node, the
+// sources of the layers, what merges them, and what brings the result to the
+// kernel.
+func Machine(d Dependencies) []reconcile.Controller {
 	settings, err := cmdline.Parse(d.Cmdline)
 	if err != nil {
 		// What could be read counts: an address is better than none.
@@ -46,6 +72,7 @@ func Controllers(d Dependencies) []reconcile.Controller {
 
 	return slices.Concat(
 		network.Common(d.Dependencies),
+		everywhere(),
 		[]reconcile.Controller{
 			Defaults(settings.Ignored),
 			DefaultNames(d.Config),
@@ -53,6 +80,7 @@ func Controllers(d Dependencies) []reconcile.Controller {
 			Documents(d.Config),
 			operator.New(d.Logger, map[networkresource.Operator]operator.Run{networkresource.OperatorDHCP4: operator.DHCP4}),
 		},
+		platform.Controllers(d.PlatformCache),
 		layer.Merges(),
 		apply.Controllers(d.Apply, d.Kernel.Watch),
 	)
