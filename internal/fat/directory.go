@@ -3,6 +3,7 @@ package fat
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -26,44 +27,41 @@ const (
 const shortAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'()-@^_`{}~"
 
 // shorten makes the short name, which none of the siblings has.
-func (n *node) shorten(siblings []*node) error {
-	if n.name == "" || n.name == "." || n.name == ".." || len(utf16.Encode([]rune(n.name))) > maxName ||
-		strings.ContainsAny(n.name, "\"*/:<>?\\|\x00") || strings.TrimRight(n.name, ". ") != n.name || !ascii(n.name) {
-		return fmt.Errorf("%w: %q", ErrName, n.name)
+func (n *node) shorten(siblings []*node) (err error) {
+	n.short, n.long, err = shorten(n.name, func(short [11]byte) bool {
+		return slices.ContainsFunc(siblings, func(s *node) bool { return s.short == short })
+	})
+
+	return err
+}
+
+// shorten makes the short name of a file, which must not be taken, and says
+// whether a long name is needed beside it.
+func shorten(name string, taken func([11]byte) bool) (short [11]byte, long bool, err error) {
+	if name == "" || name == "." || name == ".." || len(name) > maxName ||
+		strings.ContainsAny(name, "\"*/:<>?\\|\x00") || strings.TrimRight(name, ". ") != name || !ascii(name) {
+		return short, false, fmt.Errorf("%w: %q", ErrName, name)
 	}
 
-	base, extension := n.name, ""
-	if dot := strings.LastIndexByte(n.name, '.'); dot > 0 {
-		base, extension = n.name[:dot], n.name[dot+1:]
+	base, extension := name, ""
+	if dot := strings.LastIndexByte(name, '.'); dot > 0 {
+		base, extension = name[:dot], name[dot+1:]
 	}
 
-	if fits(base, 8) && fits(extension, 3) && base != "" {
-		n.short = pack(base, extension)
-
-		return nil
+	if short = pack(base, extension); base != "" && fits(base, 8) && fits(extension, 3) && !taken(short) {
+		return short, false, nil
 	}
 
-	n.long = true
 	base, extension = strip(base), strip(extension)
 
 	for i := 1; ; i++ {
 		tail := fmt.Sprintf("~%d", i)
-		n.short = pack(base[:min(len(base), 8-len(tail))]+tail, extension[:min(len(extension), 3)])
+		short = pack(base[:min(len(base), 8-len(tail))]+tail, extension[:min(len(extension), 3)])
 
-		if !taken(n.short, siblings) {
-			return nil
+		if !taken(short) {
+			return short, true, nil
 		}
 	}
-}
-
-func taken(short [11]byte, siblings []*node) bool {
-	for _, s := range siblings {
-		if s.short == short {
-			return true
-		}
-	}
-
-	return false
 }
 
 func ascii(name string) bool {
@@ -84,7 +82,7 @@ func strip(text string) string {
 }
 
 func pack(base, extension string) [11]byte {
-	return [11]byte([]byte(fmt.Sprintf("%-8s%-3s", base, extension)))
+	return [11]byte([]byte(fmt.Sprintf("%-8.8s%-3.3s", base, extension)))
 }
 
 // entries is how many entries a folder has.
@@ -124,7 +122,7 @@ func (n *node) directory(parent *node) []byte {
 
 	for _, c := range n.children {
 		if c.long {
-			data = append(data, c.longEntries()...)
+			data = append(data, longEntries(c.name, c.short)...)
 		}
 
 		attribute := byte(attrArchive)
@@ -155,8 +153,8 @@ func entry(short [11]byte, attribute byte, cluster, size uint32) []byte {
 }
 
 // longEntries hold the long name, its last part first.
-func (n *node) longEntries() []byte {
-	units := utf16.Encode([]rune(n.name))
+func longEntries(name string, short [11]byte) []byte {
+	units := utf16.Encode([]rune(name))
 	parts := (len(units) + longUnits - 1) / longUnits
 
 	if len(units)%longUnits != 0 {
@@ -167,13 +165,7 @@ func (n *node) longEntries() []byte {
 		units = append(units, 0xffff)
 	}
 
-	var sum byte
-	for _, b := range n.short {
-		sum = sum>>1 | sum<<7
-		sum += b
-	}
-
-	var data []byte
+	sum, data := checksum(short), []byte(nil)
 
 	for i := parts - 1; i >= 0; i-- {
 		e := make([]byte, entrySize)
@@ -185,7 +177,7 @@ func (n *node) longEntries() []byte {
 			e[0] |= lastLong
 		}
 
-		for j, at := range [longUnits]int{1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30} {
+		for j, at := range unitOffsets() {
 			binary.LittleEndian.PutUint16(e[at:], units[i*longUnits+j])
 		}
 
@@ -193,4 +185,20 @@ func (n *node) longEntries() []byte {
 	}
 
 	return data
+}
+
+// unitOffsets are where the code units of a long name are in an entry.
+func unitOffsets() [longUnits]int {
+	return [longUnits]int{1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30}
+}
+
+// checksum ties the entries of a long name to the short one.
+func checksum(short [11]byte) byte {
+	var sum byte
+	for _, b := range short {
+		sum = sum>>1 | sum<<7
+		sum += b
+	}
+
+	return sum
 }

@@ -1,6 +1,10 @@
-// Package fat makes FAT32 file systems in one go from a list of files, as EFI
-// system partitions are in images. Every file lies in one piece; all times are
-// the same and there is no serial number, so the same files give the same bytes.
+// Package fat makes and changes FAT32 file systems, as EFI system partitions
+// are.
+//
+// [Write] makes one in one go from a list of files. Every file lies in one
+// piece; all times are the same and there is no serial number, so the same files
+// give the same bytes. [Open] opens one that is there already, and a power cut
+// while it is changed does no harm: see [Volume].
 package fat
 
 import (
@@ -68,9 +72,10 @@ func newGeometry(size int64, sectorSize int) (geometry, error) {
 	perCluster := g.cluster / g.sector
 	perTable := g.sector / 4 // entries in a sector of a table
 
-	// Each cluster takes its own sectors and its entry in each table.
+	// Each cluster takes its own sectors and its entry in each table, which has
+	// two entries more.
 	usable := g.sectors - reserved
-	g.table = (usable + perCluster*perTable + tables - 1) / (perCluster*perTable + tables)
+	g.table = (usable + rootCluster*perCluster + perCluster*perTable + tables - 1) / (perCluster*perTable + tables)
 	g.clusters = (usable - tables*g.table) / perCluster
 
 	// Firmware that counts would take less for FAT16.
@@ -91,7 +96,19 @@ func MinSize(sectorSize int) int64 {
 	return (minClusters+reserved)*int64(sectorSize) + (minClusters+1024)*4*tables
 }
 
-// Write makes a file system of size bytes in w, which reads as zeros before.
+// Head is how many bytes at the beginning of a file system of size bytes must
+// read as zeros before it is made.
+func Head(size int64, sectorSize int) (int64, error) {
+	g, err := newGeometry(size, sectorSize)
+	if err != nil {
+		return 0, fmt.Errorf("planning a FAT file system: %w", err)
+	}
+
+	return g.offset(rootCluster), nil
+}
+
+// Write makes a file system of size bytes in w, of which [Head] must read as
+// zeros before.
 func Write(w io.WriterAt, size int64, sectorSize int, label string, files []File) error {
 	g, err := newGeometry(size, sectorSize)
 	if err != nil {
@@ -229,6 +246,7 @@ func (v *volume) write(n, parent *node) error {
 	data := n.data
 	if n.folder {
 		data = n.directory(parent)
+		data = append(data, make([]byte, (v.geometry.cluster-int64(len(data))%v.geometry.cluster)%v.geometry.cluster)...)
 	}
 
 	if len(data) > 0 {
