@@ -26,6 +26,7 @@ import (
 	"github.com/basalt-os/basalt/api/common"
 	cosiresource "github.com/basalt-os/basalt/api/cosi/resource"
 	"github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/api/storage"
 	"github.com/basalt-os/basalt/internal/rbac"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
@@ -133,6 +134,7 @@ func startFake() (*clientconfig.Config, func(), error) {
 	)
 	machine.RegisterMachineServiceServer(api, f)
 	clusterapi.RegisterClusterServiceServer(api, f)
+	storage.RegisterStorageServiceServer(api, diskServer{})
 	cosiresource.RegisterStateServer(api, stateServer{fake: f})
 
 	done := make(chan struct{})
@@ -440,4 +442,19 @@ func (f *fake) Events(q *machine.EventsRequest, stream grpc.ServerStreamingServe
 	}
 
 	return nil
+}
+
+// diskServer erases everything but one disk.
+type diskServer struct {
+	storage.UnimplementedStorageServiceServer
+}
+
+func (diskServer) BlockDeviceWipe(_ context.Context, q *storage.BlockDeviceWipeRequest) (*storage.BlockDeviceWipeResponse, error) {
+	for _, d := range q.GetDevices() {
+		if d.GetDevice() == "sda" {
+			return nil, status.Error(codes.FailedPrecondition, "erasing sda: the device is in use by volume META")
+		}
+	}
+
+	return &storage.BlockDeviceWipeResponse{Messages: []*storage.BlockDeviceWipe{{}}}, nil
 }

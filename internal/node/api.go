@@ -75,6 +75,7 @@ func (n *Node) machineServer() (*grpc.Server, func(), error) {
 		Containers:  containers.New(n.containerd),
 		Images:      containers.NewImages(n.containerd, n.puller, n.store),
 		Controllers: n.engine,
+		Disks:       n.disks(),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -16,6 +16,7 @@ import (
 	node "github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/service"
+	"github.com/basalt-os/basalt/internal/volume"
 )
 
 // Errors by which the parts of the node tell a caller what is wrong. They are
@@ -44,10 +45,10 @@ func codeOf(err error) codes.Code {
 	}{
 		{codes.Canceled, []error{context.Canceled}},
 		{codes.DeadlineExceeded, []error{context.DeadlineExceeded, os.ErrDeadlineExceeded}},
-		{codes.FailedPrecondition, []error{node.ErrLocked, service.ErrNotAllowed, service.ErrClosed, ErrPrecondition, ErrUnsupported, errdefs.ErrFailedPrecondition}},
+		{codes.FailedPrecondition, []error{node.ErrLocked, service.ErrNotAllowed, service.ErrClosed, ErrPrecondition, ErrUnsupported, volume.ErrInUse, errdefs.ErrFailedPrecondition}},
 		{codes.Unavailable, []error{ErrNotReady, errdefs.ErrUnavailable}},
 		{codes.InvalidArgument, []error{ErrInvalid, fs.ErrInvalid, errdefs.ErrInvalidArgument, unix.ENOTDIR, unix.EISDIR}},
-		{codes.NotFound, []error{ErrUnknown, service.ErrUnknown, resource.ErrNotFound, fs.ErrNotExist, errdefs.ErrNotFound, unix.ESRCH, unix.ENODEV}},
+		{codes.NotFound, []error{ErrUnknown, service.ErrUnknown, volume.ErrNoDevice, resource.ErrNotFound, fs.ErrNotExist, errdefs.ErrNotFound, unix.ESRCH, unix.ENODEV}},
 		{codes.AlreadyExists, []error{ErrExists, fs.ErrExist, errdefs.ErrAlreadyExists}},
 		{codes.PermissionDenied, []error{fs.ErrPermission, errdefs.ErrPermissionDenied}},
 		{codes.ResourceExhausted, []error{errdefs.ErrResourceExhausted, unix.ENOSPC, unix.ENOMEM}},

@@ -49,6 +49,7 @@ type node struct {
 	cluster     *fakeCluster
 	clock       *fakeClock
 	controllers *fakeControllers
+	disks       *fakeDisks
 }
 
 // newNode serves over a Unix socket until the test ends.
@@ -70,6 +71,7 @@ func newNode(t *testing.T, options ...func(*server.Options)) *node {
 		cluster:     &fakeCluster{client: fake.NewClientset()},
 		clock:       &fakeClock{},
 		controllers: &fakeControllers{},
+		disks:       &fakeDisks{},
 	}
 	given := server.Options{
 		Logger:      logger,
@@ -86,6 +88,7 @@ func newNode(t *testing.T, options ...func(*server.Options)) *node {
 		Cluster:     n.cluster,
 		Clock:       n.clock,
 		Controllers: n.controllers,
+		Disks:       n.disks,
 		Root:        n.root,
 	}
 	for _, option := range options {

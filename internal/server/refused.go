@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/basalt-os/basalt/api/machine"
-	"github.com/basalt-os/basalt/api/storage"
 )
 
 // The methods in this file are those that a container node cannot serve: it
@@ -54,16 +53,6 @@ func (s lifecycleService) Install(*machine.LifecycleServiceInstallRequest, grpc.
 // Upgrade is refused.
 func (s lifecycleService) Upgrade(*machine.LifecycleServiceUpgradeRequest, grpc.ServerStreamingServer[machine.LifecycleServiceUpgradeResponse]) error {
 	return s.refuse("upgrading", noInstallation)
-}
-
-// Disks is refused.
-func (s diskService) Disks(context.Context, *emptypb.Empty) (*storage.DisksResponse, error) {
-	return nil, s.refuse("listing disks", noDisks)
-}
-
-// BlockDeviceWipe is refused.
-func (s diskService) BlockDeviceWipe(context.Context, *storage.BlockDeviceWipeRequest) (*storage.BlockDeviceWipeResponse, error) {
-	return nil, s.refuse("wiping block devices", noDisks)
 }
 
 // LogicalVolumeRemove is refused.

@@ -44,6 +44,7 @@ type Options struct {
 	Cluster     Cluster
 	Clock       Clock
 	Controllers Controllers
+	Disks       Disks
 
 	// Root is the folder below which paths of requests are resolved; "/" when
 	// empty. Proc and Sys are the kernel's filesystems; "/proc" and "/sys"
@@ -88,6 +89,7 @@ func (o *Options) complete() error {
 		"Cluster":     o.Cluster == nil,
 		"Clock":       o.Clock == nil,
 		"Controllers": o.Controllers == nil,
+		"Disks":       o.Disks == nil,
 	} {
 		if absent {
 			missing = append(missing, errors.New("creating API server: option "+name+" is not set"))
