@@ -1,6 +1,8 @@
 // Package version says which Basalt this is and which contract it serves.
 package version
 
+import "time"
+
 // Name is the product's name as people read it.
 const Name = "Basalt"
 
@@ -17,3 +19,7 @@ const Tag = Contract + "+basalt." + Version
 
 // Commit is the source revision, set by the linker; empty in a plain build.
 var Commit string //nolint:gochecknoglobals // set with -ldflags -X
+
+// Released is when this version was made, to the day: no clock that is right
+// says less.
+func Released() time.Time { return time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC) }

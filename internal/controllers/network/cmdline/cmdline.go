@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/basalt-os/basalt/internal/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
@@ -33,9 +34,9 @@ func Parse(text string) (Settings, error) {
 		errs []error
 	)
 
-	for _, argument := range Arguments(text) {
-		key, value, ok := strings.Cut(argument, "=")
-		if !ok || value == "" {
+	for _, argument := range cmdline.Parse(text) {
+		value := argument.Value
+		if value == "" {
 			continue
 		}
 
@@ -44,7 +45,7 @@ func Parse(text string) (Settings, error) {
 			err   error
 		)
 
-		switch key {
+		switch argument.Name {
 		case "ip":
 			specs, err = parseIP(value)
 		case "bond":
@@ -73,34 +74,12 @@ func Parse(text string) (Settings, error) {
 	return s, errors.Join(errs...)
 }
 
-// Arguments splits a command line as the kernel does: at spaces outside double
-// quotes, which go.
+// Arguments are the arguments of a command line as text, without quotes.
 func Arguments(text string) []string {
-	var (
-		out     []string
-		current strings.Builder
-		quoted  bool
-	)
-
-	flush := func() {
-		if current.Len() > 0 {
-			out = append(out, current.String())
-			current.Reset()
-		}
+	var out []string
+	for _, argument := range cmdline.Parse(text) {
+		out = append(out, argument.String())
 	}
-
-	for _, r := range text {
-		switch {
-		case r == '"':
-			quoted = !quoted
-		case !quoted && (r == ' ' || r == '\t' || r == '\n'):
-			flush()
-		default:
-			current.WriteRune(r)
-		}
-	}
-
-	flush()
 
 	return out
 }
