@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,7 +27,7 @@ func TestParamPath(t *testing.T) {
 		{"proc.sys.net/../../uptime", "", false},
 		{"sys.block.sda.queue.scheduler", "", false},
 	} {
-		if got, ok := paramPath("/proc", test.name); got != test.want || ok != test.ok {
+		if got, ok := (ParamFiles{Proc: "/proc", Sys: "/sys", Shared: true}).path(test.name); got != test.want || ok != test.ok {
 			t.Errorf("%s: %q, %v; want %q, %v", test.name, got, ok, test.want, test.ok)
 		}
 	}
@@ -48,10 +49,11 @@ func TestSetParam(t *testing.T) {
 
 	const name = "proc.sys.net.ipv4.ip_forward"
 
+	files := ParamFiles{Proc: proc, Shared: true}
 	before := map[string]runtime.KernelParamStatus{}
 
 	for _, value := range []string{"1", "2"} {
-		got, err := setParam(proc, name, runtime.KernelParamSpec{Value: value}, before)
+		got, err := files.set(name, runtime.KernelParamSpec{Value: value}, before)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,13 +66,56 @@ func TestSetParam(t *testing.T) {
 		before[name] = got
 	}
 
-	if _, err := setParam(proc, "proc.sys.net.missing", runtime.KernelParamSpec{}, nil); err == nil {
+	if _, err := files.set("proc.sys.net.missing", runtime.KernelParamSpec{}, nil); err == nil {
 		t.Error("a parameter that does not exist was set")
 	}
 
-	got, err := setParam(proc, "proc.sys.net.missing", runtime.KernelParamSpec{IgnoreErrors: true}, nil)
+	got, err := files.set("proc.sys.net.missing", runtime.KernelParamSpec{IgnoreErrors: true}, nil)
 	if err != nil || !got.Unsupported {
 		t.Errorf("a parameter that may be missing: %v, %v", got, err)
+	}
+}
+
+// A machine sets what is the host's in a container, tells what goes wrong, and
+// restores what it had before.
+func TestParamsOfMachine(t *testing.T) {
+	t.Parallel()
+
+	root := t.TempDir()
+	files := ParamFiles{Proc: filepath.Join(root, "proc"), Sys: filepath.Join(root, "sys")}
+
+	for file, text := range map[string]string{"proc/sys/vm/swappiness": "60\n", "sys/block/sda/queue/scheduler": "none\n", "proc/sys/kernel/ports": "1\t2\n"} {
+		file = filepath.Join(root, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	for name, want := range map[string]runtime.KernelParamStatus{
+		"proc.sys.vm.swappiness":        {Current: "10", Default: "60"},
+		"sys.block.sda.queue.scheduler": {Current: "10", Default: "none"},
+	} {
+		got, err := files.set(name, runtime.KernelParamSpec{Value: "10"}, nil)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s (-want +got):\n%s%v", name, diff, err)
+		}
+
+		if err := files.restore(name, got); err != nil {
+			t.Error(err)
+		}
+
+		if got, err := files.set(name, runtime.KernelParamSpec{Value: want.Default}, nil); err != nil || got.Default != want.Default {
+			t.Errorf("%s restored: %v, %v", name, got, err)
+		}
+	}
+
+	// Lists are the same whatever is between the numbers.
+	if got, err := files.set("proc.sys.kernel.ports", runtime.KernelParamSpec{Value: "1 2"}, nil); err != nil || got.Current != "1 2" {
+		t.Errorf("a list: %v, %v", got, err)
+	}
+
+	if got, err := files.set("proc.sys.none", runtime.KernelParamSpec{Value: "1"}, nil); err == nil || !got.Unsupported {
+		t.Errorf("a parameter that is not there: %v, %v", got, err)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
+	"github.com/basalt-os/basalt/internal/sysctl"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 )
@@ -56,9 +57,9 @@ func Controllers(d Dependencies) []reconcile.Controller {
 		KernelCmdline(d.Proc),
 		Platform(d.Platform),
 		Environment(d.Config),
-		KernelParamDefaults(),
+		KernelParamDefaults(sysctl.Shared()),
 		KernelParams(d.Config),
-		KernelParamStatus(d.Proc),
+		KernelParamStatus(ParamFiles{Proc: d.Proc, Sys: d.Sys, Shared: true}),
 		KernelModules(d.Config),
 		KernelModuleStatus(d.Proc),
 		LoadedModules(d.Proc),
