@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/controllers/block"
-	"github.com/basalt-os/basalt/internal/controllers/clock"
 	"github.com/basalt-os/basalt/internal/controllers/cluster"
 	"github.com/basalt-os/basalt/internal/controllers/config"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
@@ -47,7 +46,7 @@ func (n *Node) controllers() []reconcile.Controller {
 		{machineStatus{stage: n.stage, events: n.events}, gatewayConfig(reader), files.EtcFiles(etcFiles, n.etc)},
 		{files.Configured(reader), files.Persistent(reader, "/")},
 		config.Controllers(reader),
-		clock.Controllers(),
+		n.clock(reader),
 		n.network(reader),
 		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Logger: n.logger, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),

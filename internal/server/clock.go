@@ -4,29 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
-	"github.com/beevik/ntp"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	timeapi "github.com/basalt-os/basalt/api/time"
+	"github.com/basalt-os/basalt/internal/timesync"
 )
-
-// ntpTimeout bounds the wait for the answer of a time server.
-const ntpTimeout = 5 * time.Second
 
 // Clock knows the node's time servers.
 type Clock interface {
-	// Servers returns the time servers of the node, best first.
-	Servers(ctx context.Context) ([]string, error)
+	// Servers returns the time servers of the node, best first, and whether
+	// they are to be asked with network time security.
+	Servers(ctx context.Context) (servers []string, secure bool, err error)
+	// Ask asks a time server, which is an address or a clock device.
+	Ask(ctx context.Context, server string, secure bool) (timesync.Sample, error)
 }
 
 // Time compares the node's clock with the first of its own time servers that
 // answers.
 func (s timeService) Time(ctx context.Context, _ *emptypb.Empty) (*timeapi.TimeResponse, error) {
-	servers, err := s.Clock.Servers(ctx)
+	servers, secure, err := s.Clock.Servers(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("finding time servers: %w", err)
 	}
@@ -35,7 +34,7 @@ func (s timeService) Time(ctx context.Context, _ *emptypb.Empty) (*timeapi.TimeR
 	}
 	var failures []error
 	for _, server := range servers {
-		reply, err := askTime(ctx, server)
+		reply, err := s.askTime(ctx, server, secure)
 		if err == nil {
 			return reply, nil
 		}
@@ -49,32 +48,19 @@ func (s timeService) TimeCheck(ctx context.Context, request *timeapi.TimeRequest
 	if request.GetServer() == "" {
 		return nil, fmt.Errorf("asking for the time: no server is given: %w", ErrInvalid)
 	}
-	return askTime(ctx, request.GetServer())
+	return s.askTime(ctx, request.GetServer(), false)
 }
 
 // askTime asks a time server; the address may have a port.
-func askTime(ctx context.Context, server string) (*timeapi.TimeResponse, error) {
-	timeout := ntpTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(deadline))
-	}
-	dialer := net.Dialer{}
-	answer, err := ntp.QueryWithOptions(server, ntp.QueryOptions{
-		Timeout: timeout,
-		Dialer: func(_, remote string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "udp", remote)
-		},
-	})
+func (s timeService) askTime(ctx context.Context, server string, secure bool) (*timeapi.TimeResponse, error) {
+	sample, err := s.Clock.Ask(ctx, server, secure)
 	if err != nil {
-		return nil, fmt.Errorf("asking time server %s: %w: %w", server, ErrNotReady, err)
-	}
-	if err := answer.Validate(); err != nil {
-		return nil, fmt.Errorf("asking time server %s: %w: %w", server, ErrNotReady, err)
+		return nil, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
 	local := time.Now()
 	return &timeapi.TimeResponse{Messages: []*timeapi.Time{{
 		Server:     server,
 		Localtime:  timestamppb.New(local),
-		Remotetime: timestamppb.New(local.Add(answer.ClockOffset)),
+		Remotetime: timestamppb.New(local.Add(sample.Offset)),
 	}}}, nil
 }

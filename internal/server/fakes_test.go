@@ -27,6 +27,7 @@ import (
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/service"
 	"github.com/basalt-os/basalt/internal/state"
+	"github.com/basalt-os/basalt/internal/timesync"
 )
 
 // node is an API server over fakes, with a client.
@@ -401,9 +402,13 @@ func (f *fakeCluster) Kubernetes(context.Context, string) (kubernetes.Interface,
 	return f.client, nil
 }
 
-type fakeClock struct{ servers []string }
+type fakeClock struct {
+	timesync.Client
 
-func (f *fakeClock) Servers(context.Context) ([]string, error) { return f.servers, nil }
+	servers []string
+}
+
+func (f *fakeClock) Servers(context.Context) ([]string, bool, error) { return f.servers, false, nil }
 
 type fakeControllers struct{ graph reconcile.Graph }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/network"
 	resources "github.com/basalt-os/basalt/internal/resources/secrets"
 	"github.com/basalt-os/basalt/internal/server"
+	"github.com/basalt-os/basalt/internal/timesync"
 	"github.com/basalt-os/basalt/pkg/client/clientconfig"
 	"github.com/basalt-os/basalt/pkg/secrets"
 )
@@ -37,6 +38,8 @@ const (
 // Facts reads resources. It implements Credentials, Etcd, Cluster and Clock of
 // package server, and is safe for concurrent use.
 type Facts struct {
+	timesync.Client
+
 	reader resource.Reader
 }
 
@@ -183,15 +186,15 @@ func (f *Facts) Kubernetes(ctx context.Context, endpoint string) (kubernetes.Int
 }
 
 // Servers implements server.Clock.
-func (f *Facts) Servers(ctx context.Context) ([]string, error) {
+func (f *Facts) Servers(ctx context.Context) (servers []string, secure bool, err error) {
 	status, err := resource.Get[network.TimeServerStatus](ctx, f.reader, network.TimeServerID)
 	if errors.Is(err, resource.ErrNotFound) {
-		return nil, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading time servers: %w", err)
+		return nil, false, fmt.Errorf("reading time servers: %w", err)
 	}
-	return status.Spec.NTPServers, nil
+	return status.Spec.NTPServers, status.Spec.UseNTS, nil
 }
 
 // Local implements server.Etcd.

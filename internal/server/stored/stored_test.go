@@ -170,11 +170,11 @@ func TestMembersAndTimeServers(t *testing.T) {
 	store := resource.NewStore()
 	members(t, store)
 	facts := stored.New(store)
-	if servers, err := facts.Servers(t.Context()); err != nil || len(servers) != 0 {
+	if servers, _, err := facts.Servers(t.Context()); err != nil || len(servers) != 0 {
 		t.Errorf("got %q, %v", servers, err)
 	}
 	put(t, store, network.TimeServerID, network.TimeServerStatus{NTPServers: []string{"ntp.example"}})
-	if servers, err := facts.Servers(t.Context()); err != nil || !cmp.Equal(servers, []string{"ntp.example"}) {
+	if servers, _, err := facts.Servers(t.Context()); err != nil || !cmp.Equal(servers, []string{"ntp.example"}) {
 		t.Errorf("got %q, %v", servers, err)
 	}
 	got, err := facts.Members(t.Context())

@@ -349,13 +349,34 @@ func (s *specs) names(cfg *machineconfig.Config) error {
 		s.Resolvers = append(s.Resolvers, resolver)
 	}
 
-	doc := machineconfig.Find[document.TimeSyncConfig](cfg)
-	if doc != nil && doc.NTP != nil && (len(doc.NTP.Servers) > 0 || value(doc.NTP.UseNTS)) {
-		// Without servers of its own it is about the default one.
-		s.TimeServers = append(s.TimeServers, network.TimeServerSpec{NTPServers: machine.Time.Servers, UseNTS: value(doc.NTP.UseNTS)})
+	if servers, ok := timeServers(cfg); ok {
+		s.TimeServers = append(s.TimeServers, servers)
 	}
 
 	return nil
+}
+
+// timeServers are the servers that a configuration names: clock devices first.
+func timeServers(cfg *machineconfig.Config) (network.TimeServerSpec, bool) {
+	doc := machineconfig.Find[document.TimeSyncConfig](cfg)
+	if doc == nil {
+		return network.TimeServerSpec{}, false
+	}
+
+	spec := network.TimeServerSpec{UseNTS: doc.NTP != nil && value(doc.NTP.UseNTS)}
+	if doc.PTP != nil {
+		spec.NTPServers = append(spec.NTPServers, doc.PTP.Devices...)
+	}
+
+	switch {
+	case doc.NTP != nil && len(doc.NTP.Servers) > 0:
+		spec.NTPServers = append(spec.NTPServers, doc.NTP.Servers...)
+	case spec.UseNTS && len(spec.NTPServers) == 0:
+		// It is about the default server.
+		spec.NTPServers = cfg.Machine().Time.Servers
+	}
+
+	return spec, len(spec.NTPServers) > 0
 }
 
 // Defaults of probes whose document does not say.

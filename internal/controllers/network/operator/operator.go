@@ -10,7 +10,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/basalt-os/basalt/internal/controllers/network/keep"
+	"github.com/basalt-os/basalt/internal/controllers/keep"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"

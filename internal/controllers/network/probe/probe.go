@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/basalt-os/basalt/internal/controllers/network/keep"
+	"github.com/basalt-os/basalt/internal/controllers/keep"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"

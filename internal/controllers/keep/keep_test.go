@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/basalt-os/basalt/internal/controllers/network/keep"
+	"github.com/basalt-os/basalt/internal/controllers/keep"
 )
 
 func TestSet(t *testing.T) {
