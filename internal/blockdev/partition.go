@@ -149,7 +149,9 @@ func readTable(disk Handle, sectorSize int) (*gpt.Table, error) {
 	return table, err
 }
 
-// newTable is a table for a disk that has nothing on it. It is not written yet.
+// newTable gives a disk that has nothing on it an empty table. That is written
+// before there are partitions in it because it is zeros but for single sectors:
+// a power cut leaves either a disk that still has nothing on it or the table.
 func newTable(disk Handle, sectorSize int) (*gpt.Table, error) {
 	size, err := disk.Size()
 	if err != nil {
@@ -165,7 +167,12 @@ func newTable(disk Handle, sectorSize int) (*gpt.Table, error) {
 		return nil, ErrNotEmpty
 	}
 
-	return gpt.New(uuid.New(), int64(size), sectorSize)
+	table, err := gpt.New(uuid.New(), int64(size), sectorSize)
+	if err != nil {
+		return nil, err
+	}
+
+	return table, table.Write(disk)
 }
 
 // IsEmpty says whether both ends of a device are zeros, as they are on a new

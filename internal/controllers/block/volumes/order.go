@@ -19,7 +19,7 @@ func Order(configs map[string]block.VolumeConfig) []string {
 
 // Compare is the order of two volumes: META, which tells where the system is,
 // and STATE come first, then the waves; in a wave those that take a certain
-// size come before those that take what is left, EPHEMERAL last of them.
+// size come before those that take what is left, and EPHEMERAL comes last.
 func Compare(aID string, a block.VolumeConfig, bID string, b block.VolumeConfig) int {
 	return cmp.Or(
 		cmp.Compare(wave(aID, a), wave(bID, b)), cmp.Compare(rank(aID, a), rank(bID, b)), cmp.Compare(aID, bID))
@@ -41,11 +41,11 @@ func rank(id string, v block.VolumeConfig) int {
 		return 0
 	case id == State:
 		return 1
+	case id == Ephemeral:
+		return 4
 	case p.MaxSize+p.RelativeMaxSize > 0 && !p.NegativeMaxSize:
 		return 2
-	case id != Ephemeral:
-		return 3
 	}
 
-	return 4
+	return 3
 }
