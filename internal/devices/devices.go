@@ -219,8 +219,12 @@ func (p *Plug) allow(device string) {
 }
 
 // SettleTime reads the value of the kernel's argument talos.device.settle_time:
-// a duration, or a number of seconds.
+// a duration, or a number of seconds. Without a value it is zero.
 func SettleTime(value string) (time.Duration, error) {
+	if value == "" {
+		return 0, nil
+	}
+
 	if seconds, err := strconv.Atoi(value); err == nil {
 		value = strconv.Itoa(seconds) + "s"
 	}

@@ -136,7 +136,7 @@ func TestRun(t *testing.T) {
 func TestSettleTime(t *testing.T) {
 	t.Parallel()
 
-	for value, want := range map[string]time.Duration{"3": 3 * time.Second, "1m": time.Minute, "0s": 0, "-1s": -1, "x": -1} {
+	for value, want := range map[string]time.Duration{"": 0, "3": 3 * time.Second, "1m": time.Minute, "0s": 0, "-1s": -1, "x": -1} {
 		got, err := devices.SettleTime(value)
 		if (err != nil) != (want < 0) || (err == nil && got != want) {
 			t.Errorf("%q: %v, %v", value, got, err)

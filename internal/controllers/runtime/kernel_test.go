@@ -149,3 +149,42 @@ func FuzzModules(f *testing.F) {
 		}
 	})
 }
+
+func TestSecurityState(t *testing.T) {
+	t.Parallel()
+
+	const efi = "firmware/efi/efivars/"
+
+	for about, test := range map[string]struct {
+		sys  fstest.MapFS
+		want runtime.SecurityState
+	}{
+		"nothing": {},
+		"everything": {
+			fstest.MapFS{
+				"fs/selinux/enforce":                   {Data: []byte("1")},
+				"module/module/parameters/sig_enforce": {Data: []byte("Y\n")},
+				efi + efiSecure:                        {Data: []byte("\x06\x00\x00\x00\x01")},
+				efi + efiStub:                          {Data: []byte("\x06\x00\x00\x00s\x00")},
+			},
+			runtime.SecurityState{
+				SecureBoot: true, BootedWithUKI: true, ModuleSignatureEnforced: true, SELinuxState: runtime.SELinuxStateEnabledEnforcing,
+			},
+		},
+		"something": {
+			fstest.MapFS{
+				"fs/selinux/enforce":                   {Data: []byte("0")},
+				"module/module/parameters/sig_enforce": {Data: []byte("N\n")},
+				efi + efiSecure:                        {Data: []byte("\x06\x00\x00\x00\x00")},
+			},
+			runtime.SecurityState{SELinuxState: runtime.SELinuxStateEnabledPermissive},
+		},
+	} {
+		got := securityState(test.sys)
+		got.FIPSState = 0 // is the program's, not the machine's
+
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", about, diff)
+		}
+	}
+}

@@ -26,7 +26,6 @@ import (
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
-	"github.com/basalt-os/basalt/internal/sysctl"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 )
@@ -46,26 +45,28 @@ type Dependencies struct {
 	Events *events.Ring
 	Logs   *logs.Book
 	Logger *slog.Logger
+	// Machine is what only a machine has: nil for a node that shares its kernel
+	// with a host.
+	Machine *Machine
 }
 
-// Controllers are all controllers of this package for a node that shares its
-// kernel with a host.
+// Controllers are all controllers of this package.
 func Controllers(d Dependencies) []reconcile.Controller {
+	return slices.Concat(common(d), ofKernel(d))
+}
+
+// common are the controllers that do not care whose the kernel is.
+func common(d Dependencies) []reconcile.Controller {
 	return []reconcile.Controller{
 		Version(d.Name, d.Version),
 		BootID(d.Proc),
 		KernelCmdline(d.Proc),
 		Platform(d.Platform),
 		Environment(d.Config),
-		KernelParamDefaults(sysctl.Shared()),
 		KernelParams(d.Config),
-		KernelParamStatus(ParamFiles{Proc: d.Proc, Sys: d.Sys, Shared: true}),
 		KernelModules(d.Config),
-		KernelModuleStatus(d.Proc),
-		LoadedModules(d.Proc),
 		MountStatus(d.Proc),
 		SBOM(),
-		SecurityState(d.Sys),
 		DevicesStatus(),
 		EventSink(d.Config, d.Arguments),
 		EventSender(d.Events, d.Logger),
@@ -213,27 +214,6 @@ func sbom(info *debug.BuildInfo) map[string]runtime.SBOMItem {
 	}
 
 	return out
-}
-
-// SecurityState tells how the machine is protected. A node that shares its
-// kernel with a host was not booted by firmware.
-func SecurityState(sys string) reconcile.Controller {
-	return constant("runtime.SecurityStateController", runtime.SecurityStateID, func() (runtime.SecurityState, error) {
-		spec := runtime.SecurityState{SELinuxState: runtime.SELinuxStateDisabled}
-
-		switch text, err := os.ReadFile(filepath.Join(sys, "fs/selinux/enforce")); {
-		case err != nil:
-		case strings.TrimSpace(string(text)) == "1":
-			spec.SELinuxState = runtime.SELinuxStateEnabledEnforcing
-		default:
-			spec.SELinuxState = runtime.SELinuxStateEnabledPermissive
-		}
-
-		enforced, err := os.ReadFile(filepath.Join(sys, "module/module/parameters/sig_enforce"))
-		spec.ModuleSignatureEnforced = err == nil && strings.TrimSpace(string(enforced)) == "Y"
-
-		return spec, nil
-	})
 }
 
 // DevicesStatus says that the devices are there: they are the host's.
