@@ -123,7 +123,12 @@ func machineComponents() []component {
 	return []component{{
 		name: "stage1", dir: ".", module: ownModule,
 		programs: map[string]string{"stage1": "./cmd/stage1"},
-		sources:  []string{"go.mod", "go.sum", "cmd/stage1", "internal/stage1"},
+		sources:  []string{"go.mod", "go.sum", "cmd/stage1", "internal/stage1", "internal/watchdog"},
+	}, {
+		// The kernel starts it whenever it misses a module, so it is a small program.
+		name: "modprobe", dir: ".", module: ownModule,
+		programs: map[string]string{"modprobe": "./cmd/modprobe"},
+		sources:  []string{"go.mod", "go.sum", "cmd/modprobe", "internal/cmdline", "internal/kmod"},
 	}}
 }
 

@@ -36,8 +36,9 @@ func kernelProfiles() map[string]kernelProfile {
 	}
 }
 
-// bootModules are what stage 1 loads to mount the root file system.
-func bootModules() []string { return []string{"loop", "squashfs", "overlay"} }
+// bootModules are what stage 1 loads: to mount the root file system, and before
+// that the watchdogs that it arms, which do nothing on machines without.
+func bootModules() []string { return []string{"i6300esb", "wdat_wdt", "loop", "squashfs", "overlay"} }
 
 // kernel is a kernel in the cache.
 type kernel struct {

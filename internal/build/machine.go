@@ -91,6 +91,8 @@ func (b *builder) machineParts(ctx context.Context, profile kernelProfile, progr
 	}
 
 	m.root = tree.New().Merge(root).Merge(m.kernel.tree()).Merge(mkfs)
+	one(m.root, "usr/sbin/modprobe", programs["modprobe"].program("modprobe"))
+
 	if err := m.root.Err(); err != nil {
 		return m, fmt.Errorf("putting the root file system of machines together: %w", err)
 	}

@@ -68,6 +68,8 @@ func (b *builder) rootTree(programs map[string]compiled, nft *tree.Tree, bill st
 	one(t, "usr/bin/basalt", programs["basalt"].program("basalt"))
 	t.Text("usr/share/sbom/basalt.cdx.json", 0o644, bill).
 		Symlink("usr/sbin/init", "../bin/basalt").
+		Symlink("usr/sbin/poweroff", "../bin/basalt").
+		Symlink("usr/sbin/reboot", "../bin/basalt").
 		Text("etc/os-release", 0o644, osRelease()).
 		Text("etc/passwd", 0o644, passwd).
 		Text("etc/group", 0o644, group).

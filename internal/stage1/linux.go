@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/basalt-os/basalt/internal/watchdog"
 )
 
 const (
@@ -51,6 +53,20 @@ func (Linux) LoadModule(file string) error {
 	}
 
 	return nil
+}
+
+// ArmWatchdog implements System.
+func (Linux) ArmWatchdog() error {
+	timer, err := watchdog.Open(watchdog.DefaultDevice, watchdog.BootTimeout)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+
+	if err != nil {
+		return err
+	}
+
+	return timer.Leave()
 }
 
 // Loop implements System.

@@ -6,6 +6,9 @@
 // It is a program of its own and not one more name of the node's, because it is
 // unpacked and read on every boot: it has two megabytes where that has seventy.
 //
+// It also arms the hardware's watchdog, so that a machine whose node hangs before
+// it feeds that starts anew.
+//
 // Nothing can be repaired here. When a step does not work, the reason is in the
 // kernel's log and on the console, the program ends, the kernel panics and
 // restarts the machine, and the boot loader counts the try.
@@ -33,6 +36,9 @@ type System interface {
 	List(dir string) ([]string, error)
 	// LoadModule loads a kernel module. One that is loaded already is no error.
 	LoadModule(file string) error
+	// ArmWatchdog arms the machine's watchdog, so that it restarts unless the
+	// node comes to feed it. A machine without one is no error.
+	ArmWatchdog() error
 	// Loop makes a file a read-only block device and returns its path. The device
 	// goes when nothing uses it.
 	Loop(file string) (string, error)
@@ -81,6 +87,10 @@ func Prepare(system System) error {
 func Run(system System, logger *slog.Logger) error {
 	if err := loadModules(system, logger); err != nil {
 		return err
+	}
+
+	if err := system.ArmWatchdog(); err != nil {
+		logger.Warn("arming the watchdog", "error", err)
 	}
 
 	device, err := system.Loop(RootImage)
