@@ -23,6 +23,7 @@ type look struct {
 	stage      string
 	ready      bool
 	unmet      []string
+	facts      []string // lines that only a machine's own console shows
 	load       [3]float64
 	processors int
 	cpu        *machine.CPUStat

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -21,6 +22,11 @@ type model struct {
 	kernel        bool // the log of the kernel is shown
 	log           string
 	width, height int
+
+	// On a machine's own console.
+	ctx  context.Context // of the whole program
+	meta metaWriter      // nil elsewhere
+	form *form           // nil while the machine is shown
 }
 
 func newModel(nodes int, interval time.Duration, source looker) *model {
@@ -94,11 +100,39 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		if message.node == m.node && message.service == m.subject() {
 			m.log = message.text
 		}
+	case saved:
+		message.form.tell(message.err)
 	case tea.KeyPressMsg:
+		if m.meta != nil {
+			if handled, command := m.pressOnConsole(message.Key()); handled {
+				return m, command
+			}
+		}
+
 		return m.press(message.String())
 	}
 
 	return m, nil
+}
+
+// pressOnConsole handles the keys that only a machine's own console has. There
+// the program does not end: nobody would start it again.
+func (m *model) pressOnConsole(key tea.Key) (handled bool, command tea.Cmd) {
+	switch stroke := key.Keystroke(); {
+	case stroke == "f1" || (stroke == "esc" && m.form != nil):
+		m.form = nil
+	case stroke == "f2":
+		m.form = networkForm()
+	case stroke == "f3":
+		m.form = codeForm()
+	case stroke == "q" && m.form == nil || stroke == "esc" || stroke == "ctrl+c":
+	case m.form != nil:
+		command = m.form.press(m.ctx, key, m.meta)
+	default:
+		return false, nil
+	}
+
+	return true, command
 }
 
 // press handles a key.

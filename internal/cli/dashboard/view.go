@@ -38,6 +38,10 @@ func (m *model) render() string {
 	lines := []string{m.tabs(), ""}
 	now, before := m.now[m.node], m.before[m.node]
 
+	if m.form != nil {
+		return m.fit(append(lines, m.form.lines()...), "↑/↓ field   enter next   ctrl+s save   esc back")
+	}
+
 	switch {
 	case now.err != nil:
 		lines = append(lines, styleBad.Render(now.node+": "+client.Message(now.err)))
@@ -55,7 +59,11 @@ func (m *model) render() string {
 	}
 
 	lines = append(lines, "", styleTitle.Render("log of "+title))
-	help := styleFaint.Render("←/→ node   ↑/↓ service   l kernel log   q quit")
+
+	help := "←/→ node   ↑/↓ service   l kernel log   q quit"
+	if m.meta != nil {
+		help = "↑/↓ service   l kernel log   F2 network   F3 configuration"
+	}
 
 	room := max(m.height-len(lines)-1, 0)
 
@@ -64,12 +72,17 @@ func (m *model) render() string {
 		log = log[len(log)-room:]
 	}
 
-	lines = append(lines, log...)
+	return m.fit(append(lines, log...), help)
+}
+
+// fit makes lines as large as the screen, with a line of help at its end.
+func (m *model) fit(lines []string, help string) string {
+	lines = lines[:min(len(lines), max(m.height-1, 0))]
 	for len(lines) < m.height-1 {
 		lines = append(lines, "")
 	}
 
-	lines = append(lines, help)
+	lines = append(lines, styleFaint.Render(help))
 
 	for i, line := range lines {
 		lines[i] = ansi.Truncate(strings.ReplaceAll(line, "\t", "    "), m.width, "…")
@@ -129,6 +142,8 @@ func summary(now, before look) []string {
 			humanize.Bytes(rate(before.network.GetRxBytes(), now.network.GetRxBytes(), passed)),
 			humanize.Bytes(rate(before.network.GetTxBytes(), now.network.GetTxBytes(), passed))))
 	}
+
+	lines = append(lines, now.facts...)
 
 	for _, unmet := range now.unmet {
 		lines = append(lines, styleBad.Render("waits for "+unmet))

@@ -45,6 +45,10 @@ type Process struct {
 	UID, GID   uint32
 	CloneFlags uintptr // namespaces of its own, such as [unix.CLONE_NEWNS]
 
+	// Terminal is the path of the terminal that the process controls and that is
+	// its input and output; its errors go to the log. Empty: it has none.
+	Terminal string
+
 	Group       string // control group; empty means that of the parent
 	OOMScoreAdj int    // applied as far as the system permits
 	StopTimeout time.Duration
@@ -74,7 +78,15 @@ func (r *Runner) Run(ctx context.Context, log io.Writer, started func(service.St
 
 	cmd := r.command(input)
 
-	if err := r.start(cmd, input); err != nil {
+	terminal, err := r.attach(cmd)
+	if err != nil {
+		return fmt.Errorf("starting %s: %w", name, errors.Join(err, input.Close()))
+	}
+
+	err = r.start(cmd, input)
+	terminal.Close() //nolint:errcheck // the process has it; there may be none
+
+	if err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
 	}
 
@@ -120,6 +132,23 @@ func (r *Runner) command(output *os.File) *exec.Cmd {
 			Credential: &syscall.Credential{Uid: r.Process.UID, Gid: r.Process.GID},
 		},
 	}
+}
+
+// attach gives the command its terminal, and returns it: nil when it has none.
+func (r *Runner) attach(cmd *exec.Cmd) (*os.File, error) {
+	if r.Process.Terminal == "" {
+		return nil, nil
+	}
+
+	terminal, err := os.OpenFile(r.Process.Terminal, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening terminal: %w", err)
+	}
+
+	cmd.Stdin, cmd.Stdout = terminal, terminal
+	cmd.SysProcAttr.Setctty = true // the first of its files
+
+	return terminal, nil
 }
 
 // start starts the command in its control group. The parent's end of the

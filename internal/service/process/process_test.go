@@ -1,14 +1,19 @@
 package process_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/service"
 	"github.com/basalt-os/basalt/internal/service/process"
@@ -98,4 +103,64 @@ func (f onWrite) Write(p []byte) (int, error) {
 	f()
 
 	return len(p), nil
+}
+
+// A process with a terminal reads and writes there; what it has to say about
+// itself is in its log.
+func TestTerminal(t *testing.T) {
+	terminal, path := pseudoTerminal(t)
+
+	r := shell("read word; echo got $word; echo to the log >&2; tty; sleep 10")
+	r.Process.Terminal = path
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+
+	var log bytes.Buffer
+
+	go func() { done <- r.Run(ctx, &log, func(service.Started) {}) }()
+
+	if _, err := terminal.WriteString("hello\n"); err != nil {
+		t.Fatal(err)
+	}
+
+	var screen string
+
+	lines := bufio.NewScanner(terminal)
+	for !strings.Contains(screen, path) && lines.Scan() {
+		screen += lines.Text() + "\n"
+	}
+
+	cancel()
+
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+
+	if !strings.Contains(screen, "got hello") || log.String() != "to the log\n" {
+		t.Errorf("on the terminal: %q, in the log: %q", screen, log.String())
+	}
+}
+
+// pseudoTerminal returns what is before a terminal and the path of the terminal.
+func pseudoTerminal(t *testing.T) (*os.File, string) {
+	t.Helper()
+
+	file, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("there are no pseudo terminals: %v", err)
+	}
+
+	t.Cleanup(func() { file.Close() })
+
+	number, err := unix.IoctlGetInt(int(file.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(file.Fd()), unix.TIOCSPTLCK, 0)
+	}
+
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return file, fmt.Sprintf("/dev/pts/%d", number)
 }
