@@ -16,8 +16,8 @@ import (
 
 // bill is the bill of materials of something made of components and Debian
 // packages.
-func (b *builder) bill(name, version string, programs map[string]compiled, parts, packages []string) (string, error) {
-	result := sbom.Bill{Name: name, Version: strings.TrimPrefix(version, "v"), Packages: b.sortedPackages(packages)}
+func (b *builder) bill(name, version string, programs map[string]compiled, parts []string, packages []debian.Package) (string, error) {
+	result := sbom.Bill{Name: name, Version: strings.TrimPrefix(version, "v"), Packages: packages}
 
 	for _, part := range parts {
 		c := programs[part]
@@ -33,12 +33,12 @@ func (b *builder) bill(name, version string, programs map[string]compiled, parts
 	return result.Encode()
 }
 
-// sortedPackages are Debian packages in the order of their names.
-func (b *builder) sortedPackages(names []string) []debian.Package {
+// sorted are packages in the order of their names.
+func (s *suite) sorted(names ...string) []debian.Package {
 	var packages []debian.Package
 
-	for _, name := range slices.Sorted(slices.Values(names)) {
-		packages = append(packages, b.host.packages[name])
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		packages = append(packages, s.packages[name])
 	}
 
 	return packages
@@ -46,7 +46,7 @@ func (b *builder) sortedPackages(names []string) []debian.Package {
 
 // rootBill is the bill of the root tree; it is in the tree.
 func (b *builder) rootBill(programs map[string]compiled) (string, error) {
-	return b.bill("basalt", version.Version, programs, rootParts(), append([]string{"ca-certificates"}, nftPackages...))
+	return b.bill("basalt", version.Version, programs, rootParts(), b.host.sorted(append([]string{"ca-certificates"}, nftPackages...)...))
 }
 
 // writeBills puts the bills of all images and of the root tree beside the
@@ -62,13 +62,18 @@ func (b *builder) writeBills(programs map[string]compiled, images []image) error
 
 	for _, i := range images {
 		packages := i.packages
-		if len(i.layers) > 1 { // all but pause have the base layer
+		if !i.bare {
 			packages = append([]string{"ca-certificates"}, packages...)
+		}
+
+		contents := b.host.sorted(packages...)
+		if len(i.machine) > 0 {
+			contents = append(contents, b.machine.sorted(i.machine...)...)
 		}
 
 		repository, _, _ := strings.Cut(i.names[0], ":")
 
-		if bills[i.title+"-"+i.version+".cdx.json"], err = b.bill(repository, i.version, programs, i.parts, packages); err != nil {
+		if bills[i.title+"-"+i.version+".cdx.json"], err = b.bill(repository, i.version, programs, i.parts, contents); err != nil {
 			return err
 		}
 	}

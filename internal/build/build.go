@@ -187,7 +187,7 @@ func commit(ctx context.Context, root string) string {
 func (b *builder) run(ctx context.Context) (*Result, error) {
 	list := components(b.options.Kubernetes, b.options.Commit)
 	if b.options.Image {
-		list = append(list, machineComponents()...)
+		list = append(list, machineComponents(b.options.Root, b.options.Commit)...)
 	}
 
 	if err := b.resolvePackages(ctx, list); err != nil {
@@ -223,6 +223,18 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 
 	root := b.rootTree(programs, trees.nft, bill)
 
+	var parts machineParts
+
+	if b.options.Image {
+		var installer image
+
+		if parts, installer, err = b.makeMachine(ctx, programs, root); err != nil {
+			return nil, err
+		}
+
+		images = append(images, installer)
+	}
+
 	packed, err := b.packAll(ctx, images, root, result)
 	if err != nil {
 		return nil, err
@@ -232,7 +244,7 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 		return result, err
 	}
 
-	return result, b.makeImages(ctx, result, programs, root)
+	return result, b.writeMachine(ctx, result, parts)
 }
 
 // debianTrees are programs that are not compiled here, with their libraries.

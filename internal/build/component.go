@@ -100,15 +100,7 @@ func components(kubernetes []string, commit string) []component {
 	}
 
 	for _, name := range []string{"basalt", "basaltctl"} {
-		result = append(result, component{
-			name: name, dir: ".", module: ownModule,
-			programs: map[string]string{name: "./cmd/" + name},
-			variables: func(string) map[string]string {
-				return map[string]string{ownModule + "/internal/version.Commit": commit}
-			},
-			sources: []string{"go.mod", "go.sum", "api", "cmd/" + name, "internal", "pkg"},
-			skip:    func(path string) bool { return path == "internal/build" },
-		})
+		result = append(result, ownComponent(name, commit))
 	}
 
 	for i, version := range kubernetes {
@@ -119,8 +111,8 @@ func components(kubernetes []string, commit string) []component {
 }
 
 // machineComponents are what only machines have.
-func machineComponents() []component {
-	return []component{{
+func machineComponents(root, commit string) []component {
+	result := []component{{
 		name: "stage1", dir: ".", module: ownModule,
 		programs: map[string]string{"stage1": "./cmd/stage1"},
 		sources:  []string{"go.mod", "go.sum", "cmd/stage1", "internal/stage1", "internal/watchdog"},
@@ -130,6 +122,25 @@ func machineComponents() []component {
 		programs: map[string]string{"modprobe": "./cmd/modprobe"},
 		sources:  []string{"go.mod", "go.sum", "cmd/modprobe", "internal/cmdline", "internal/kmod"},
 	}}
+
+	if hasInstaller(root) {
+		result = append(result, ownComponent(installerProgram, commit))
+	}
+
+	return result
+}
+
+// ownComponent is a program of this repository that tells its commit.
+func ownComponent(name, commit string) component {
+	return component{
+		name: name, dir: ".", module: ownModule,
+		programs: map[string]string{name: "./cmd/" + name},
+		variables: func(string) map[string]string {
+			return map[string]string{ownModule + "/internal/version.Commit": commit}
+		},
+		sources: []string{"go.mod", "go.sum", "api", "cmd/" + name, "internal", "pkg"},
+		skip:    func(path string) bool { return path == "internal/build" },
+	}
 }
 
 // toolsComponent are the programs that check our sources.

@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -26,30 +27,33 @@ type image struct {
 	user       string
 	parts      []string // components in it, for its bill of materials
 	packages   []string // Debian packages in it
+	machine    []string // Debian packages in it, of the machines' suite
+	bare       bool     // without the base layer
 }
 
 // layer is a named tree.
 type layer struct {
-	name string
-	tree *tree.Tree
+	name   string
+	tree   *tree.Tree
+	effort oci.Effort
 }
 
 // images are all images of the build.
 func (b *builder) images(programs map[string]compiled, debian debianTrees) []image {
-	base := layer{"base", imageBase(b.certificates)}
+	base := layer{name: "base", tree: imageBase(b.certificates)}
 	result := []image{
 		{
 			title:   "pause",
 			names:   tags("registry.k8s.io/pause", programs["pause"].Origin.Version, "3.10.1"),
 			version: programs["pause"].Origin.Version, parts: []string{"pause"},
-			layers:     []layer{{"pause", one(tree.New(), "pause", programs["pause"].program("pause"))}},
-			entrypoint: []string{"/pause"}, user: "65535:65535",
+			layers:     []layer{{name: "pause", tree: one(tree.New(), "pause", programs["pause"].program("pause"))}},
+			entrypoint: []string{"/pause"}, user: "65535:65535", bare: true,
 		},
 		{
 			title:   "etcd",
 			names:   tags("registry.k8s.io/etcd", programs["etcd"].Origin.Version),
 			version: programs["etcd"].Origin.Version, parts: []string{"etcd"},
-			layers: []layer{base, {"etcd", one(tree.New(), "usr/local/bin/etcd", programs["etcd"].program("etcd")).
+			layers: []layer{base, {name: "etcd", tree: one(tree.New(), "usr/local/bin/etcd", programs["etcd"].program("etcd")).
 				Symlink("usr/local/bin/etcdutl", "etcd")}},
 			entrypoint: []string{"/usr/local/bin/etcd"},
 		},
@@ -57,22 +61,22 @@ func (b *builder) images(programs map[string]compiled, debian debianTrees) []ima
 			title:   "coredns",
 			names:   tags("registry.k8s.io/coredns/coredns", programs["coredns"].Origin.Version),
 			version: programs["coredns"].Origin.Version, parts: []string{"coredns"},
-			layers:     []layer{base, {"coredns", one(tree.New(), "coredns", programs["coredns"].program("coredns"))}},
+			layers:     []layer{base, {name: "coredns", tree: one(tree.New(), "coredns", programs["coredns"].program("coredns"))}},
 			entrypoint: []string{"/coredns"},
 		},
 		{
 			title:   "flannel",
 			names:   tags("ghcr.io/flannel-io/flannel", programs["flannel"].Origin.Version),
 			version: programs["flannel"].Origin.Version, parts: []string{"flannel"}, packages: nftPackages,
-			layers: []layer{base, {"nft", debian.nft},
-				{"flannel", one(tree.New(), "opt/bin/flanneld", programs["flannel"].program("flanneld"))}},
+			layers: []layer{base, {name: "nft", tree: debian.nft},
+				{name: "flannel", tree: one(tree.New(), "opt/bin/flanneld", programs["flannel"].program("flanneld"))}},
 			entrypoint: []string{"/opt/bin/flanneld"},
 		},
 		{
 			title:   "agnhost",
 			names:   tags("registry.k8s.io/e2e-test-images/agnhost", AgnhostVersion),
 			version: AgnhostVersion, parts: []string{"agnhost"}, packages: tarPackages,
-			layers: []layer{base, {"tar", debian.tar}, {"agnhost", one(tree.New(), "agnhost", programs["agnhost"].program("agnhost")).
+			layers: []layer{base, {name: "tar", tree: debian.tar}, {name: "agnhost", tree: one(tree.New(), "agnhost", programs["agnhost"].program("agnhost")).
 				Symlink("agnhost-2", "agnhost")}},
 			entrypoint: []string{"/agnhost"}, command: []string{"pause"},
 		},
@@ -89,7 +93,7 @@ func (b *builder) images(programs map[string]compiled, debian debianTrees) []ima
 // under the component's name.
 func kubernetesImages(kubernetes compiled, base layer, nft, mount *tree.Tree) []image {
 	version := kubernetes.Origin.Version
-	shared := layer{kubernetes.Name, one(tree.New(), "usr/local/bin/kubernetes", kubernetes.program("kubernetes"))}
+	shared := layer{name: kubernetes.Name, tree: one(tree.New(), "usr/local/bin/kubernetes", kubernetes.program("kubernetes"))}
 
 	var result []image
 
@@ -98,14 +102,14 @@ func kubernetesImages(kubernetes compiled, base layer, nft, mount *tree.Tree) []
 		extra            []layer
 		packages         []string
 	}{
-		{"kubelet", "ghcr.io/siderolabs/kubelet", []layer{{"mount", mount}}, mountPackages},
+		{"kubelet", "ghcr.io/siderolabs/kubelet", []layer{{name: "mount", tree: mount}}, mountPackages},
 		{"kube-apiserver", "registry.k8s.io/kube-apiserver", nil, nil},
 		{"kube-controller-manager", "registry.k8s.io/kube-controller-manager", nil, nil},
 		{"kube-scheduler", "registry.k8s.io/kube-scheduler", nil, nil},
-		{"kube-proxy", "registry.k8s.io/kube-proxy", []layer{{"nft", nft}}, nftPackages},
+		{"kube-proxy", "registry.k8s.io/kube-proxy", []layer{{name: "nft", tree: nft}}, nftPackages},
 	} {
 		layers := append([]layer{base, shared}, part.extra...)
-		layers = append(layers, layer{part.name, tree.New().Symlink("usr/local/bin/"+part.name, "kubernetes")})
+		layers = append(layers, layer{name: part.name, tree: tree.New().Symlink("usr/local/bin/"+part.name, "kubernetes")})
 
 		result = append(result, image{
 			title: part.name, names: tags(part.repository, version), version: version,
@@ -171,14 +175,23 @@ func (b *builder) pack(ctx context.Context, i image) (oci.Image, error) {
 	return result, nil
 }
 
+func (l layer) key() string {
+	inputs := []string{"layer", packRecipe, oci.Compression, l.tree.Digest()}
+	if l.effort != oci.Small {
+		inputs = append(inputs, fmt.Sprint(l.effort))
+	}
+
+	return cache.Key(inputs...)
+}
+
 func (b *builder) packLayer(ctx context.Context, l layer) (oci.Layer, error) {
 	if err := l.tree.Err(); err != nil {
 		return oci.Layer{}, err
 	}
 
-	dir, err := b.cache.Get(ctx, "layer-"+l.name, cache.Key("layer", packRecipe, oci.Compression, l.tree.Digest()),
+	dir, err := b.cache.Get(ctx, "layer-"+l.name, l.key(),
 		func(_ context.Context, dir string) error {
-			return b.timed("packing "+l.name, func(func()) error { return oci.WriteLayer(dir, l.tree) }, nil)
+			return b.timed("packing "+l.name, func(func()) error { return oci.WriteLayer(dir, l.tree, l.effort) }, nil)
 		})
 	if err != nil {
 		return oci.Layer{}, err

@@ -26,9 +26,9 @@ type Medium struct {
 	Key string // digest of what it was made from
 }
 
-// mediaProfiles are what is made of the parts of a machine.
-func (b *builder) mediaProfiles(m machineParts) []imager.Profile {
-	base := imager.Profile{
+// baseProfile is what all images of the parts of a machine have in common.
+func (m machineParts) baseProfile() imager.Profile {
+	return imager.Profile{
 		Arch: arch, Platform: "metal", Version: version.Version,
 		Input: imager.Input{
 			Kernel:    imager.File{Path: m.kernel.image()},
@@ -37,22 +37,43 @@ func (b *builder) mediaProfiles(m machineParts) []imager.Profile {
 			SDBoot:    imager.File{Path: m.systemdBoot()},
 		},
 	}
+}
 
+// mediaProfiles are the images of a machine's parts.
+func (m machineParts) mediaProfiles() []imager.Profile {
 	var profiles []imager.Profile
 
 	for _, output := range []imager.Output{
-		{Kind: imager.KindUKI},
 		{Kind: imager.KindCmdline},
 		{Kind: imager.KindImage},
 		{Kind: imager.KindImage, ImageOptions: imager.ImageOptions{DiskFormat: imager.DiskQCOW2}},
 		{Kind: imager.KindISO},
 	} {
-		profile := base
+		profile := m.baseProfile()
 		profile.Output = output
 		profiles = append(profiles, profile)
 	}
 
 	return profiles
+}
+
+// uki makes the unified kernel image in the cache and returns its path.
+func (b *builder) uki(ctx context.Context, m machineParts) (string, error) {
+	key, err := mediaKey(m)
+	if err != nil {
+		return "", err
+	}
+
+	profile := m.baseProfile()
+	profile.Output.Kind = imager.KindUKI
+
+	dir, err := b.cache.Get(ctx, "uki-"+m.profile.name, cache.Key("uki", key), func(_ context.Context, dir string) error {
+		_, err := imager.Build(profile, dir)
+
+		return err
+	})
+
+	return filepath.Join(dir, profile.FileName()), err
 }
 
 // writeMedia brings the folder of images up to date.
@@ -70,6 +91,7 @@ func (b *builder) writeMedia(ctx context.Context, dir string, m machineParts) ([
 
 	for _, plain := range []struct{ name, source string }{
 		{"vmlinuz-" + arch, m.kernel.image()}, {"initramfs-" + arch, m.initramfs},
+		{filepath.Base(m.uki), m.uki},
 	} {
 		done, err := b.medium(ctx, dir, plain.name, cache.Key(inputs, plain.name), func() error {
 			return replaceFile(filepath.Join(dir, plain.name), plain.source)
@@ -81,7 +103,7 @@ func (b *builder) writeMedia(ctx context.Context, dir string, m machineParts) ([
 		media = append(media, done)
 	}
 
-	for _, profile := range b.mediaProfiles(m) {
+	for _, profile := range m.mediaProfiles() {
 		name := profile.FileName()
 
 		done, err := b.medium(ctx, dir, name, cache.Key(inputs, fmt.Sprintf("%+v", profile.Customization), name), func() error {

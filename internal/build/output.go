@@ -30,7 +30,7 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 	}
 	defer unlock()
 
-	digests, err := oci.WriteLayout(filepath.Join(b.options.Output, "oci"), packed)
+	digests, err := oci.WriteLayout(filepath.Join(b.options.Output, "oci"), packed, b.keeps)
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,12 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 	}
 
 	return nil
+}
+
+// keeps says which images of an earlier build stay when this one does not make
+// them: without -image, installers do.
+func (b *builder) keeps(name string) bool {
+	return !b.options.Image && strings.HasPrefix(name, installerRepository+":")
 }
 
 // writeFolder puts the tree in place of the one of an earlier build. Nodes that

@@ -20,6 +20,15 @@ import (
 // gives the same layer as long as it does not change.
 const Compression = "zstd-best-1"
 
+// Effort is how much time compression may take.
+type Effort int
+
+// Small is for what is worth it, Fast for files that are compressed already.
+const (
+	Small Effort = iota
+	Fast
+)
+
 const (
 	layerFile = "layer.tar.zst"
 	metaFile  = "layer.json"
@@ -35,13 +44,18 @@ type Layer struct {
 }
 
 // WriteLayer packs the tree into dir, where ReadLayer finds it.
-func WriteLayer(dir string, t *tree.Tree) error {
+func WriteLayer(dir string, t *tree.Tree, effort Effort) error {
+	level := zstd.SpeedBestCompression
+	if effort == Fast {
+		level = zstd.SpeedFastest
+	}
+
 	file, err := os.Create(filepath.Join(dir, layerFile))
 	if err != nil {
 		return err
 	}
 
-	layer, err := pack(file, t, zstd.SpeedBestCompression)
+	layer, err := pack(file, t, level)
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
 	}

@@ -2,8 +2,10 @@ package oci
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,11 +37,12 @@ func (i Image) Size() int64 {
 	return size
 }
 
-// WriteLayout makes dir an OCI layout of exactly the given images and returns
-// the digests of their manifests in the same order. A reader sees the old index
-// or the new one; blobs are there before the index names them and are removed
-// after it stopped doing so.
-func WriteLayout(dir string, images []Image) ([]digest.Digest, error) {
+// WriteLayout makes dir an OCI layout of the given images, and of those that are
+// there already under a name that keep says to keep, and returns the digests of
+// the given images' manifests in the same order. A reader sees the old index or
+// the new one; blobs are there before the index names them and are removed after
+// it stopped doing so.
+func WriteLayout(dir string, images []Image, keep func(name string) bool) ([]digest.Digest, error) {
 	w := writer{dir: dir, kept: map[digest.Digest]bool{}}
 
 	if err := os.MkdirAll(w.blobs(), 0o755); err != nil {
@@ -64,6 +67,13 @@ func WriteLayout(dir string, images []Image) ([]digest.Digest, error) {
 		}
 	}
 
+	kept, err := w.keep(keep)
+	if err != nil {
+		return nil, fmt.Errorf("keeping images of the OCI layout: %w", err)
+	}
+
+	index.Manifests = append(index.Manifests, kept...)
+
 	if err := w.index(index); err != nil {
 		return nil, fmt.Errorf("writing the OCI layout: %w", err)
 	}
@@ -77,6 +87,51 @@ type writer struct {
 }
 
 func (w *writer) blobs() string { return filepath.Join(w.dir, v1.ImageBlobsDir, "sha256") }
+
+// keep returns the descriptors of images that stay.
+func (w *writer) keep(wanted func(name string) bool) ([]v1.Descriptor, error) {
+	var index v1.Index
+
+	data, err := os.ReadFile(filepath.Join(w.dir, v1.ImageIndexFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+
+	if err != nil {
+		return nil, err
+	}
+
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, err
+	}
+
+	var kept []v1.Descriptor
+
+	for _, d := range index.Manifests {
+		if !wanted(d.Annotations[v1.AnnotationRefName]) {
+			continue
+		}
+
+		data, err := os.ReadFile(filepath.Join(w.blobs(), d.Digest.Encoded()))
+		if err != nil {
+			return nil, err
+		}
+
+		var manifest v1.Manifest
+		if err := json.Unmarshal(data, &manifest); err != nil {
+			return nil, err
+		}
+
+		w.kept[d.Digest], w.kept[manifest.Config.Digest] = true, true
+		for _, layer := range manifest.Layers {
+			w.kept[layer.Digest] = true
+		}
+
+		kept = append(kept, d)
+	}
+
+	return kept, nil
+}
 
 func (w *writer) image(image Image) (v1.Descriptor, error) {
 	platform := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}

@@ -16,7 +16,7 @@ func layer(t *testing.T, text string) Layer {
 	t.Helper()
 
 	dir := t.TempDir()
-	if err := WriteLayer(dir, tree.New().Text("a", 0o644, text)); err != nil {
+	if err := WriteLayer(dir, tree.New().Text("a", 0o644, text), Small); err != nil {
 		t.Fatal(err)
 	}
 
@@ -61,7 +61,7 @@ func TestLayout(t *testing.T) {
 	}
 	dir := t.TempDir()
 
-	digests, err := WriteLayout(dir, images)
+	digests, err := WriteLayout(dir, images, none)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestLayoutForgetsOldImages(t *testing.T) {
 	dir := t.TempDir()
 
 	for _, text := range []string{"old", "new"} {
-		if _, err := WriteLayout(dir, []Image{{Names: []string{"example.com/a:1"}, Layers: []Layer{layer(t, text)}}}); err != nil {
+		if _, err := WriteLayout(dir, []Image{{Names: []string{"example.com/a:1"}, Layers: []Layer{layer(t, text)}}}, none); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestLayoutRepairsShortBlobs(t *testing.T) {
 	dir := t.TempDir()
 	image := Image{Names: []string{"example.com/a:1"}, Layers: []Layer{layer(t, "text")}}
 
-	if _, err := WriteLayout(dir, []Image{image}); err != nil {
+	if _, err := WriteLayout(dir, []Image{image}, none); err != nil {
 		t.Fatal(err)
 	}
 
@@ -142,11 +142,55 @@ func TestLayoutRepairsShortBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if _, err := WriteLayout(dir, []Image{image}); err != nil {
+	if _, err := WriteLayout(dir, []Image{image}, none); err != nil {
 		t.Fatal(err)
 	}
 
 	if info, err := os.Stat(name); err != nil || info.Size() != image.Layers[0].Size {
 		t.Errorf("the blob is still broken: %v, %v", info, err)
+	}
+}
+
+func none(string) bool { return false }
+
+func TestLayoutKeepsImages(t *testing.T) {
+	dir := t.TempDir()
+	one := Image{Names: []string{"example.com/a:1"}, Layers: []Layer{layer(t, "one")}}
+	two := Image{Names: []string{"example.com/b:1"}, Layers: []Layer{layer(t, "two")}}
+
+	if _, err := WriteLayout(dir, []Image{one, two}, none); err != nil {
+		t.Fatal(err)
+	}
+
+	three := Image{Names: []string{"example.com/c:1"}, Layers: []Layer{layer(t, "three")}}
+
+	if _, err := WriteLayout(dir, []Image{three}, func(name string) bool { return name == "example.com/b:1" }); err != nil {
+		t.Fatal(err)
+	}
+
+	var index v1.Index
+
+	read(t, dir, &index, "index.json")
+
+	var names []string
+
+	for _, d := range index.Manifests {
+		var manifest v1.Manifest
+
+		read(t, dir, &manifest, "blobs", "sha256", d.Digest.Encoded())
+
+		if _, err := os.Stat(filepath.Join(dir, "blobs", "sha256", manifest.Layers[0].Digest.Encoded())); err != nil {
+			t.Error(err)
+		}
+
+		names = append(names, d.Annotations[v1.AnnotationRefName])
+	}
+
+	if diff := cmp.Diff([]string{"example.com/c:1", "example.com/b:1"}, names); diff != "" {
+		t.Errorf("images (-want +got):\n%s", diff)
+	}
+
+	if blobs, err := os.ReadDir(filepath.Join(dir, "blobs", "sha256")); err != nil || len(blobs) != 6 {
+		t.Errorf("%d blobs, error %v", len(blobs), err)
 	}
 }
