@@ -32,7 +32,9 @@ func hasInstaller(root string) bool {
 func (b *builder) installer(m machineParts, programs map[string]compiled) (image, error) {
 	files := tree.New().
 		Existing(payload.Path(arch, payload.UKI), m.uki).
-		Existing(payload.Path(arch, payload.SystemdBoot), m.systemdBoot())
+		Existing(payload.Path(arch, payload.SystemdBoot), m.systemdBoot()).
+		Existing(payload.Path(arch, payload.GRUBBoot), filepath.Join(m.grub, "boot.img")).
+		Existing(payload.Path(arch, payload.GRUBCore), filepath.Join(m.grub, "core.img"))
 
 	manifest, err := manifestOf(files, m)
 	if err != nil {
@@ -47,7 +49,7 @@ func (b *builder) installer(m machineParts, programs map[string]compiled) (image
 		version: "v" + version.Version,
 		layers:  []layer{{name: "payload-" + m.profile.name, tree: files, effort: oci.Fast}},
 		parts:   append([]string{"stage1"}, rootParts()...),
-		machine: []string{m.kernel.Package, "systemd-boot-efi"},
+		machine: []string{m.kernel.Package, "systemd-boot-efi", "grub-pc-bin"},
 	}
 
 	result.packages = slices.Concat(nftPackages, mkfsPackages)

@@ -24,6 +24,7 @@ type machineParts struct {
 	root      *tree.Tree
 	initramfs string // path
 	uki       string // path
+	grub      string // folder
 	profile   kernelProfile
 	boot      string // folder of the package with systemd-boot and its stub
 }
@@ -88,6 +89,10 @@ func (b *builder) machineParts(ctx context.Context, profile kernelProfile, progr
 
 	if m.boot, err = b.unpack(ctx, b.machine, "systemd-boot-efi"); err != nil {
 		return m, explain("systemd-boot", err)
+	}
+
+	if m.grub, err = b.grub(ctx); err != nil {
+		return m, explain("GRUB", err)
 	}
 
 	if m.kernel, err = b.kernel(ctx, profile); err != nil {

@@ -35,6 +35,9 @@ func (m machineParts) baseProfile() imager.Profile {
 			Initramfs: imager.File{Path: m.initramfs},
 			SDStub:    imager.File{Path: m.systemdStub()},
 			SDBoot:    imager.File{Path: m.systemdBoot()},
+			GRUBBoot:  imager.File{Path: filepath.Join(m.grub, "boot.img")},
+			GRUBCore:  imager.File{Path: filepath.Join(m.grub, "core.img")},
+			GRUBDisc:  imager.File{Path: filepath.Join(m.grub, "cd.img")},
 		},
 	}
 }
@@ -131,7 +134,12 @@ func mediaKey(m machineParts) (string, error) {
 		return "", fmt.Errorf("finding the build's own program: %w", err)
 	}
 
-	for _, file := range []string{own, m.kernel.image(), m.initramfs, m.systemdStub(), m.systemdBoot()} {
+	parts := []string{own, m.kernel.image(), m.initramfs, m.systemdStub(), m.systemdBoot()}
+	for _, name := range []string{"boot.img", "core.img", "cd.img"} {
+		parts = append(parts, filepath.Join(m.grub, name))
+	}
+
+	for _, file := range parts {
 		sum, err := fileSum(file)
 		if err != nil {
 			return "", fmt.Errorf("reading the parts of images: %w", err)

@@ -15,6 +15,7 @@ import (
 // for the images of two versions and of a third that is being written.
 const (
 	espSize  = 2101 << 20
+	biosSize = 1 << 20
 	metaSize = 1 << 20
 	overhead = 4 << 20 // both copies of the partition table, with alignment
 )
@@ -22,12 +23,7 @@ const (
 const espLabel = "EFI"
 
 // bootFiles are what a machine needs to boot, from firmware on.
-func (p Profile) bootFiles() ([]fat.File, error) {
-	loader, err := os.ReadFile(p.Input.SDBoot.Path)
-	if err != nil {
-		return nil, err
-	}
-
+func (p Profile) bootFiles(loader Bootloader) ([]fat.File, error) {
 	image, err := p.uki()
 	if err != nil {
 		return nil, err
@@ -39,17 +35,38 @@ func (p Profile) bootFiles() ([]fat.File, error) {
 		return nil, err
 	}
 
-	return []fat.File{
-		{Name: bootFiles()[p.Arch], Data: loader},
-		{Name: "loader/loader.conf", Data: []byte("timeout 5\neditor no\nauto-entries no\n")},
-		{Name: path.Join(uki.Folder, name), Data: image},
-	}, nil
+	files := []fat.File{{Name: path.Join(uki.Folder, name), Data: image}}
+
+	if loader.uefi() {
+		program, err := os.ReadFile(p.Input.SDBoot.Path)
+		if err != nil {
+			return nil, err
+		}
+
+		settings := fmt.Sprintf("timeout %d\neditor no\nauto-entries no\n", menuTimeout)
+		files = append(files, fat.File{Name: bootFiles()[p.Arch], Data: program},
+			fat.File{Name: "loader/loader.conf", Data: []byte(settings)})
+	}
+
+	if loader.bios() {
+		more, err := p.grubFiles(name, image)
+		if err != nil {
+			return nil, err
+		}
+
+		files = append(files, more...)
+	}
+
+	return files, nil
 }
 
-// writeDisk makes a disk image: the system partition and META. The other
-// partitions are made by the machine when it boots.
+// writeDisk makes a disk image: the system partition, GRUB's if the image is to
+// boot by BIOS, and META. The other partitions are made by the machine when it
+// boots.
 func (p Profile) writeDisk(disk *os.File) error {
-	files, err := p.bootFiles()
+	loader := p.Output.ImageOptions.Bootloader
+
+	files, err := p.bootFiles(loader)
 	if err != nil {
 		return err
 	}
@@ -59,7 +76,7 @@ func (p Profile) writeDisk(disk *os.File) error {
 		return err
 	}
 
-	size := max(p.Output.ImageOptions.DiskSize, espSize+metaSize+overhead)
+	size := max(p.Output.ImageOptions.DiskSize, espSize+biosSize+metaSize+overhead)
 	if err := disk.Truncate(size); err != nil {
 		return err
 	}
@@ -72,6 +89,17 @@ func (p Profile) writeDisk(disk *os.File) error {
 	esp, err := table.Add(gpt.LabelEFI, gpt.TypeEFI, gpt.GUIDOf(gpt.LabelEFI), espSize, 0)
 	if err != nil {
 		return err
+	}
+
+	if loader.bios() {
+		partition, err := table.Add(gpt.LabelBIOS, gpt.TypeBIOSBoot, gpt.GUIDOf(gpt.LabelBIOS), biosSize, gpt.AttributeLegacyBootable)
+		if err != nil {
+			return err
+		}
+
+		if err := p.writeGRUB(disk, table, partition); err != nil {
+			return err
+		}
 	}
 
 	metaPartition, err := table.Add(gpt.LabelMeta, gpt.TypeLinuxData, gpt.GUIDOf(gpt.LabelMeta), metaSize, 0)

@@ -28,7 +28,9 @@ const (
 
 // writeISO makes an ISO.
 func (p Profile) writeISO(disc *os.File) error {
-	files, err := p.bootFiles()
+	loader := p.Output.ISOOptions.Bootloader
+
+	files, err := p.bootFiles(loader)
 	if err != nil {
 		return err
 	}
@@ -54,7 +56,7 @@ func (p Profile) writeISO(disc *os.File) error {
 		return fmt.Errorf("writing the boot image: %w", err)
 	}
 
-	for sector, data := range isoSectors(uint32(size/isoSector), uint32(fatSize)) {
+	for sector, data := range isoSectors(loader, uint32(size/isoSector), uint32(fatSize)) {
 		if _, err := disc.WriteAt(data, int64(sector)*isoSector); err != nil {
 			return err
 		}
@@ -69,11 +71,15 @@ func (p Profile) writeISO(disc *os.File) error {
 		return err
 	}
 
-	return table.Write(disc)
+	if err := table.Write(disc); err != nil || !loader.bios() {
+		return err
+	}
+
+	return p.writeISOGRUB(disc)
 }
 
 // isoSectors are the sectors of the disc's own file system.
-func isoSectors(sectors, fatSize uint32) map[int][]byte {
+func isoSectors(loader Bootloader, sectors, fatSize uint32) map[int][]byte {
 	root := isoDirectory(fatSize)
 	boot := descriptor(0)
 	copy(boot[7:], "EL TORITO SPECIFICATION")
@@ -83,7 +89,7 @@ func isoSectors(sectors, fatSize uint32) map[int][]byte {
 		isoVolume:     primaryVolume(sectors, root[:34]),
 		isoVolume + 1: boot,
 		isoVolume + 2: descriptor(255),
-		isoCatalog:    isoBootCatalog(fatSize),
+		isoCatalog:    isoBootCatalog(loader, fatSize),
 		isoRoot:       root,
 	}
 
@@ -188,36 +194,6 @@ func isoDirectory(fatSize uint32) []byte {
 	}
 
 	return data[:isoSector]
-}
-
-// isoBootCatalog tells firmware where the boot image is.
-func isoBootCatalog(fatSize uint32) []byte {
-	const platformEFI = 0xef
-
-	data := make([]byte, isoSector)
-	data[0], data[1] = 1, platformEFI
-	copy(data[4:28], isoLabel)
-	data[30], data[31] = 0x55, 0xaa
-
-	var sum uint16
-	for i := 0; i < 32; i += 2 {
-		sum += binary.LittleEndian.Uint16(data[i:])
-	}
-
-	binary.LittleEndian.PutUint16(data[28:], -sum)
-
-	entry := data[32:]
-	entry[0] = 0x88 // bootable, no emulation
-
-	// 0 says that the image goes on to the end of the disc: the count has only
-	// 16 bits.
-	if count := fatSize / virtualSize; count <= 0xffff {
-		binary.LittleEndian.PutUint16(entry[6:], uint16(count))
-	}
-
-	binary.LittleEndian.PutUint32(entry[8:], isoImage)
-
-	return data
 }
 
 func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }

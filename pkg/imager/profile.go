@@ -76,6 +76,11 @@ type Input struct {
 	Initramfs File `yaml:"initramfs"`
 	SDStub    File `yaml:"sdStub"` // systemd's stub
 	SDBoot    File `yaml:"sdBoot"` // systemd-boot
+
+	// GRUB, for machines without UEFI. All three or none.
+	GRUBBoot File `yaml:"grubBoot"` // boot.img
+	GRUBCore File `yaml:"grubCore"` // core.img, for disks
+	GRUBDisc File `yaml:"grubDisc"` // the core for optical discs
 }
 
 // File names a file on this machine.
@@ -87,6 +92,7 @@ type File struct {
 type Output struct {
 	Kind         Kind         `yaml:"kind"`
 	ImageOptions ImageOptions `yaml:"imageOptions"`
+	ISOOptions   ISOOptions   `yaml:"isoOptions"`
 	OutFormat    Format       `yaml:"outFormat"` // of a disk image; raw when empty
 }
 
@@ -95,6 +101,15 @@ type ImageOptions struct {
 	DiskSize       int64      `yaml:"diskSize"`       // bytes; as small as possible when zero
 	DiskFormat     DiskFormat `yaml:"diskFormat"`     // raw when empty
 	DiskSectorSize int        `yaml:"diskSectorSize"` // 512 or 4096; 512 when zero
+
+	// Bootloader is dual-boot when empty, if GRUB is among the inputs and the
+	// disk can boot by BIOS, else sd-boot.
+	Bootloader Bootloader `yaml:"bootloader"`
+}
+
+// ISOOptions are for ISOs.
+type ISOOptions struct {
+	Bootloader Bootloader `yaml:"bootloader"` // as for disk images
 }
 
 // ErrProfile says that a profile is wrong.
@@ -134,7 +149,57 @@ func (p Profile) withDefaults() Profile {
 		p.Output.ImageOptions.DiskSectorSize = 512
 	}
 
+	standard := BootloaderSystemd
+	if p.Arch == "amd64" && p.Input.GRUBBoot.Path != "" {
+		standard = BootloaderDual
+	}
+
+	if p.Output.ISOOptions.Bootloader == "" {
+		p.Output.ISOOptions.Bootloader = standard
+	}
+
+	if p.Output.ImageOptions.DiskSectorSize != biosSector {
+		standard = BootloaderSystemd
+	}
+
+	if p.Output.ImageOptions.Bootloader == "" {
+		p.Output.ImageOptions.Bootloader = standard
+	}
+
 	return p
+}
+
+// biosSector is the only size of sectors that a BIOS boots from, in bytes.
+const biosSector = 512
+
+// bootloader is the boot loader of the output, none where it has none.
+func (p Profile) bootloader() Bootloader {
+	switch p.Output.Kind {
+	case KindISO:
+		return p.Output.ISOOptions.Bootloader
+	case KindImage:
+		return p.Output.ImageOptions.Bootloader
+	default:
+		return BootloaderNone
+	}
+}
+
+// checkBootloader refuses boot loaders that there are not, or that a machine
+// could not start.
+func (p Profile) checkBootloader() error {
+	loader := p.bootloader()
+
+	switch {
+	case loader == BootloaderNone:
+	case !loader.uefi() && !loader.bios():
+		return fmt.Errorf("bootloader %q is not one of sd-boot, grub, dual-boot, none", loader)
+	case loader.bios() && p.Arch != "amd64":
+		return fmt.Errorf("bootloader %s is for amd64, not for %s", loader, p.Arch)
+	case loader.bios() && p.Output.Kind == KindImage && p.Output.ImageOptions.DiskSectorSize != biosSector:
+		return fmt.Errorf("bootloader %s cannot start from a disk with sectors of %d bytes", loader, p.Output.ImageOptions.DiskSectorSize)
+	}
+
+	return nil
 }
 
 var platformPattern = regexp.MustCompile(`^[a-z][a-zA-Z0-9-]*$`)
@@ -177,6 +242,10 @@ func (p Profile) check() error {
 		refuse("output.imageOptions.diskSectorSize %d is not 512 or 4096", size)
 	}
 
+	if err := p.checkBootloader(); err != nil {
+		refuse("output: %w", err)
+	}
+
 	for _, arg := range p.Customization.ExtraKernelArgs {
 		if strings.ContainsAny(arg, "\n\x00") || strings.TrimLeft(arg, "-") == "" {
 			refuse("customization.extraKernelArgs: %q is no kernel argument", arg)
@@ -196,7 +265,7 @@ func (p Profile) inputs() (map[string]File, bool) {
 
 	switch p.Output.Kind {
 	case KindISO, KindImage:
-		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub, "sdBoot": in.SDBoot}, true
+		return p.diskInputs(), true
 	case KindUKI:
 		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub}, true
 	case KindKernel:
@@ -208,6 +277,28 @@ func (p Profile) inputs() (map[string]File, bool) {
 	default:
 		return nil, false
 	}
+}
+
+// diskInputs are the files that a disk image or an ISO needs.
+func (p Profile) diskInputs() map[string]File {
+	in, loader := p.Input, p.bootloader()
+	needs := map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub}
+
+	if loader.uefi() {
+		needs["sdBoot"] = in.SDBoot
+	}
+
+	if loader.bios() {
+		needs["grubBoot"] = in.GRUBBoot
+
+		if p.Output.Kind == KindISO {
+			needs["grubDisc"] = in.GRUBDisc
+		} else {
+			needs["grubCore"] = in.GRUBCore
+		}
+	}
+
+	return needs
 }
 
 // meta is the content of META.
