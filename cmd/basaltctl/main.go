@@ -10,8 +10,10 @@ import (
 	"syscall"
 
 	"github.com/basalt-os/basalt/internal/cli"
+	"github.com/basalt-os/basalt/internal/cli/cluster"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/container"
+	"github.com/basalt-os/basalt/pkg/provision/host"
 )
 
 func main() { os.Exit(run()) }
@@ -28,8 +30,8 @@ func run() int {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == container.InitArgument:
 		err = container.Init()
-	case len(os.Args) == 3 && os.Args[1] == container.HostArgument:
-		err = container.Run(ctx, provision.Folder(os.Args[2]), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	case len(os.Args) == 3 && os.Args[1] == host.Argument:
+		err = cluster.Host(ctx, provision.Folder(os.Args[2]), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	default:
 		return cli.Run(ctx)
 	}

@@ -4,7 +4,8 @@
 // after by one host process, which holds everything that the nodes need around
 // them: their network, the image registry, the discovery service and the load
 // balancer in front of their API servers. What a node is made of is the
-// business of a provisioner: package container makes nodes out of namespaces.
+// business of a provisioner: package container makes nodes out of namespaces,
+// package qemu makes them out of virtual machines. Package host is the process.
 package provision
 
 import (

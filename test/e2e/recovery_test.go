@@ -19,7 +19,7 @@ import (
 	"github.com/basalt-os/basalt/internal/cgroup"
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/provision"
-	nodes "github.com/basalt-os/basalt/pkg/provision/container"
+	"github.com/basalt-os/basalt/pkg/provision/host"
 )
 
 const (
@@ -201,7 +201,7 @@ func rebootedNodeReturns(t *testing.T, c *cluster) {
 func (c *cluster) pid(t *testing.T, node provision.Node) int {
 	t.Helper()
 
-	statuses, err := nodes.Nodes(t.Context(), c.folder)
+	statuses, err := host.Nodes(t.Context(), c.folder)
 	if err != nil {
 		t.Fatal(err)
 	}

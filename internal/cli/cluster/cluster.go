@@ -14,7 +14,7 @@ import (
 
 	"github.com/basalt-os/basalt/pkg/client/clientconfig"
 	"github.com/basalt-os/basalt/pkg/provision"
-	"github.com/basalt-os/basalt/pkg/provision/container"
+	"github.com/basalt-os/basalt/pkg/provision/host"
 )
 
 // DefaultName is the name of the cluster that commands mean when none is named.
@@ -68,7 +68,7 @@ func newDestroy(t *target) *cobra.Command {
 			}
 
 			// Without a spec there may still be leftovers of an interrupted create.
-			if err := container.Destroy(cmd.Context(), t.folder(), t.name); err != nil {
+			if err := host.Destroy(cmd.Context(), t.folder(), all{}, t.name); err != nil {
 				return fmt.Errorf("destroying cluster %q: %w", t.name, err)
 			}
 
@@ -125,15 +125,15 @@ func newList(t *target) *cobra.Command {
 			fmt.Fprintln(w, "NAME\tPROVISIONER\tNETWORK\tNODES\tRUNNING\tKUBERNETES") //nolint:errcheck // flushed below
 
 			for _, spec := range specs {
-				statuses, err := container.Nodes(cmd.Context(), provision.Open(t.state, spec.Name))
-				if err != nil && !errors.Is(err, container.ErrNotRunning) {
+				statuses, err := host.Nodes(cmd.Context(), provision.Open(t.state, spec.Name))
+				if err != nil && !errors.Is(err, host.ErrNotRunning) {
 					return err
 				}
 
 				running := 0
 
 				for _, status := range statuses {
-					if status.State == container.Running {
+					if status.State == host.Running {
 						running++
 					}
 				}
@@ -159,10 +159,10 @@ func newShow(t *target) *cobra.Command {
 				return err
 			}
 
-			states := map[string]container.NodeStatus{}
+			states := map[string]host.NodeStatus{}
 
-			statuses, err := container.Nodes(cmd.Context(), t.folder())
-			if err != nil && !errors.Is(err, container.ErrNotRunning) {
+			statuses, err := host.Nodes(cmd.Context(), t.folder())
+			if err != nil && !errors.Is(err, host.ErrNotRunning) {
 				return err
 			}
 
@@ -177,7 +177,7 @@ func newShow(t *target) *cobra.Command {
 			fmt.Fprintln(w, "NODE\tROLE\tADDRESS\tSTATE\tSINCE\tCPUS\tMEMORY") //nolint:errcheck // flushed below
 
 			for _, node := range spec.Nodes {
-				state, since := container.Stopped, "-"
+				state, since := host.Stopped, "-"
 				if status, ok := states[node.Name]; ok {
 					state, since = status.State, time.Since(status.Since).Round(time.Second).String()
 				}
@@ -210,7 +210,7 @@ func newStart(t *target) *cobra.Command {
 				return err
 			}
 
-			return container.Start(cmd.Context(), t.folder())
+			return host.Start(cmd.Context(), t.folder())
 		},
 	}
 }
@@ -226,7 +226,7 @@ func newStop(t *target) *cobra.Command {
 				return err
 			}
 
-			return container.Stop(cmd.Context(), t.folder(), true)
+			return host.Stop(cmd.Context(), t.folder(), true)
 		},
 	}
 }
@@ -239,13 +239,13 @@ func newNode(t *target) *cobra.Command {
 		run         func(cmd *cobra.Command, node string) error
 	}{
 		{"start", "Start a stopped node with the state that it had", func(cmd *cobra.Command, node string) error {
-			return container.StartNode(cmd.Context(), t.folder(), node)
+			return host.StartNode(cmd.Context(), t.folder(), node)
 		}},
 		{"stop", "Shut a node down in order", func(cmd *cobra.Command, node string) error {
-			return container.StopNode(cmd.Context(), t.folder(), node)
+			return host.StopNode(cmd.Context(), t.folder(), node)
 		}},
 		{"kill", "End a node at once, as a power cut does", func(cmd *cobra.Command, node string) error {
-			return container.KillNode(cmd.Context(), t.folder(), node)
+			return host.KillNode(cmd.Context(), t.folder(), node)
 		}},
 	} {
 		command.AddCommand(&cobra.Command{

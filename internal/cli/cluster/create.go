@@ -23,6 +23,7 @@ import (
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/container"
+	"github.com/basalt-os/basalt/pkg/provision/host"
 )
 
 // cleanupTimeout bounds the cleaning up after a create that was interrupted.
@@ -141,7 +142,7 @@ func (o *createOptions) fail(ctx context.Context, cmd *cobra.Command, cause erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 
-	if err := container.Destroy(ctx, o.folder(), o.name); err != nil {
+	if err := host.Destroy(ctx, o.folder(), all{}, o.name); err != nil {
 		return errors.Join(cause, fmt.Errorf("cleaning up: %w", err))
 	}
 
@@ -155,7 +156,7 @@ func (o *createOptions) resume(ctx context.Context, cmd *cobra.Command, printer 
 	cmd.Printf("Cluster %q exists already, with %d control planes and %d workers.\n",
 		spec.Name, len(spec.ByRole(provision.ControlPlane)), len(spec.ByRole(provision.Worker)))
 
-	if err := printer.Do("start nodes", func(*steps.Step) error { return container.Start(ctx, o.folder()) }); err != nil {
+	if err := printer.Do("start nodes", func(*steps.Step) error { return host.Start(ctx, o.folder()) }); err != nil {
 		return err
 	}
 
@@ -276,7 +277,7 @@ func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec
 		return err
 	}
 
-	if err := printer.Do("start nodes", func(*steps.Step) error { return container.Start(ctx, folder) }); err != nil {
+	if err := printer.Do("start nodes", func(*steps.Step) error { return host.Start(ctx, folder) }); err != nil {
 		return err
 	}
 

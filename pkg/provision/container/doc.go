@@ -4,9 +4,6 @@
 // that a machine boots, with its state in a folder. There is no container
 // engine and no hypervisor.
 //
-// One host process per cluster (Host) starts the nodes, restarts those that
-// ask for a reboot, and serves what they need around them. The nodes die with
-// it. Everything outside the cluster's folder that it makes — a bridge, a
-// pair of links per node, an nftables table, control groups — is named after
-// the cluster, so that Cleanup finds it even when the host process is gone.
+// Beside what package host makes, a node has a pair of links and control
+// groups.
 package container

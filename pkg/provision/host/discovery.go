@@ -1,4 +1,4 @@
-package container
+package host
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // serveDiscovery runs the cluster's discovery service until ctx ends. It keeps
 // what it knows over a restart of the host process.
 func (h *host) serveDiscovery(ctx context.Context, wg *sync.WaitGroup, failed chan<- error, listener net.Listener) {
-	members := discovery.NewServer(discovery.ServerOptions{Snapshot: h.folder.Path("discovery.snapshot"), Logger: h.logger})
+	members := discovery.NewServer(discovery.ServerOptions{Snapshot: h.Folder.Path("discovery.snapshot"), Logger: h.Logger})
 	server := grpc.NewServer(members.Limits()...)
 	members.Register(server)
 

@@ -1,4 +1,4 @@
-package container
+package host
 
 import (
 	"cmp"
@@ -21,10 +21,10 @@ import (
 	"github.com/basalt-os/basalt/pkg/provision"
 )
 
-// HostArgument is the first argument with which Start runs the program it is
+// Argument is the first argument with which Start runs the program it is
 // called from again, as the host process of a cluster; the second is the
 // cluster's folder. The program calls Run when it sees it.
-const HostArgument = "cluster-host"
+const Argument = "cluster-host"
 
 // socketName is the file of the control socket in a cluster's folder.
 const socketName = "host.sock"
@@ -50,7 +50,7 @@ func Start(ctx context.Context, folder provision.Folder) error {
 	}
 	defer log.Close() //nolint:errcheck // the child has it
 
-	command := exec.Command("/proc/self/exe", HostArgument, string(folder))
+	command := exec.Command("/proc/self/exe", Argument, string(folder))
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 
@@ -160,12 +160,12 @@ func lockHost(folder provision.Folder) (*os.File, error) {
 
 // Destroy ends a cluster and removes everything that it has, its folder
 // included. It is no error when parts, or all of it, are gone already.
-func Destroy(ctx context.Context, folder provision.Folder, cluster string) error {
+func Destroy(ctx context.Context, folder provision.Folder, provisioner Provisioner, cluster string) error {
 	if err := Stop(ctx, folder, false); err != nil {
 		return err
 	}
 
-	if err := Cleanup(ctx, cluster); err != nil {
+	if err := Cleanup(ctx, provisioner, cluster); err != nil {
 		return err
 	}
 
@@ -188,6 +188,11 @@ func StartNode(ctx context.Context, folder provision.Folder, node string) error 
 // StopNode shuts a node down and returns when it has stopped.
 func StopNode(ctx context.Context, folder provision.Folder, node string) error {
 	return call(ctx, folder, http.MethodPost, "/nodes/"+node+"/stop", nil)
+}
+
+// ResetNode starts a node again at once, as a reset button does.
+func ResetNode(ctx context.Context, folder provision.Folder, node string) error {
+	return call(ctx, folder, http.MethodPost, "/nodes/"+node+"/reset", nil)
 }
 
 // KillNode ends a node at once, as a power cut does.

@@ -1,15 +1,13 @@
-package container
+package host
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -35,15 +33,17 @@ const (
 type NodeStatus struct {
 	Name  string    `json:"name"`
 	State State     `json:"state"`
-	PID   int       `json:"pid,omitempty"` // of PID 1, as the hosting machine sees it
+	PID   int       `json:"pid,omitempty"` // the node's process on the hosting machine
 	Since time.Time `json:"since"`
+	// Detail is what the provisioner has to say about the running node.
+	Detail string `json:"detail,omitempty"`
 }
 
 // host is the process behind a cluster.
 type host struct {
-	spec   *provision.Spec
-	folder provision.Folder
-	logger *slog.Logger
+	*Cluster
+
+	provisioner Provisioner
 
 	wg    sync.WaitGroup // the nodes
 	nodes map[string]*node
@@ -55,7 +55,7 @@ type host struct {
 // answers on the folder's control socket until ctx ends or the control socket
 // asks it to stop. When it returns, the nodes have ended and the network and
 // the control groups are gone; the folder stays.
-func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err error) {
+func Run(ctx context.Context, folder provision.Folder, provisioner Provisioner, logger *slog.Logger) (err error) {
 	spec, err := folder.Spec()
 	if err != nil {
 		return err
@@ -70,10 +70,13 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	h := &host{spec: spec, folder: folder, logger: logger, nodes: map[string]*node{}, stop: cancel}
+	h := &host{
+		Cluster:     &Cluster{Spec: spec, Folder: folder, Logger: logger},
+		provisioner: provisioner, nodes: map[string]*node{}, stop: cancel,
+	}
 
 	// Whatever a host process that was killed has left is in the way.
-	if err := Cleanup(ctx, spec.Name); err != nil {
+	if err := Cleanup(ctx, provisioner, spec.Name); err != nil {
 		return err
 	}
 
@@ -88,7 +91,7 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 		defer cancel()
 
-		err = errors.Join(err, Cleanup(ctx, spec.Name))
+		err = errors.Join(err, Cleanup(ctx, provisioner, spec.Name))
 	}()
 
 	if err := createNetwork(spec); err != nil {
@@ -110,7 +113,7 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 	defer h.killAll()
 
 	for _, self := range spec.Nodes {
-		n := &node{spec: spec, self: self, folder: folder, logger: logger, state: Stopped}
+		n := &node{Cluster: h.Cluster, provisioner: provisioner, self: self, state: Stopped}
 		h.nodes[self.Name] = n
 
 		if err := n.start(nodes, &h.wg); err != nil {
@@ -133,11 +136,11 @@ func Run(ctx context.Context, folder provision.Folder, logger *slog.Logger) (err
 
 // Cleanup ends and removes everything outside its folder that a cluster has
 // left behind. It is no error when there is nothing.
-func Cleanup(ctx context.Context, cluster string) error {
+func Cleanup(ctx context.Context, provisioner Provisioner, cluster string) error {
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
 
-	return errors.Join(removeCgroups(ctx, cluster), removeNetwork(cluster))
+	return errors.Join(provisioner.Cleanup(ctx, cluster), removeNetwork(cluster))
 }
 
 // serve starts the servers around the nodes. They end with ctx; the first that
@@ -145,7 +148,7 @@ func Cleanup(ctx context.Context, cluster string) error {
 func (h *host) serve(ctx context.Context, wg *sync.WaitGroup) (chan error, error) {
 	failed := make(chan error, 8)
 
-	images, err := registry.New(h.spec.Images)
+	images, err := registry.New(h.Spec.Images)
 	if err != nil {
 		return nil, fmt.Errorf("opening the images: %w", err)
 	}
@@ -170,15 +173,15 @@ func (h *host) serve(ctx context.Context, wg *sync.WaitGroup) (chan error, error
 	}
 
 	var backends []string
-	for _, node := range h.spec.ByRole(provision.ControlPlane) {
+	for _, node := range h.Spec.ByRole(provision.ControlPlane) {
 		backends = append(backends, netip.AddrPortFrom(node.Address, kubernetesPort).String())
 	}
 
-	balancer := loadbalancer.New(h.logger)
+	balancer := loadbalancer.New(h.Logger)
 	balancer.SetBackends(backends)
 	wg.Go(func() { failed <- balancer.Serve(ctx, balancerListener) })
 
-	return failed, nil
+	return failed, h.provisioner.Serve(ctx, h.Cluster, wg, failed)
 }
 
 func (h *host) listen(port uint16) (net.Listener, error) {
@@ -189,7 +192,7 @@ func (h *host) listen(port uint16) (net.Listener, error) {
 		}), err)
 	}}
 
-	return config.Listen(context.Background(), "tcp", netip.AddrPortFrom(h.spec.Gateway(), port).String())
+	return config.Listen(context.Background(), "tcp", netip.AddrPortFrom(h.Spec.Gateway(), port).String())
 }
 
 // serveHTTP runs an HTTP server until ctx ends.
@@ -203,109 +206,4 @@ func serveHTTP(ctx context.Context, wg *sync.WaitGroup, failed chan<- error, ser
 		<-ctx.Done()
 		server.Close() //nolint:errcheck // ends all connections
 	})
-}
-
-// control serves the control socket until ctx ends; the nodes that it starts
-// run until nodes ends.
-func (h *host) control(ctx, nodes context.Context, wg *sync.WaitGroup, failed chan<- error) error {
-	path := h.folder.Path(socketName)
-	os.Remove(path) //nolint:errcheck // left by a host process that was killed
-
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return err
-	}
-
-	if err := os.Chmod(path, 0o600); err != nil {
-		return err
-	}
-
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /nodes", h.handleStatus)
-	mux.HandleFunc("POST /stop", h.handleStop)
-	mux.HandleFunc("POST /nodes/{name}/start", h.handleNode(func(n *node) error { return n.start(nodes, &h.wg) }))
-	mux.HandleFunc("POST /nodes/{name}/stop", h.handleNode(h.shutDown))
-	mux.HandleFunc("POST /nodes/{name}/kill", h.handleNode(h.kill))
-
-	serveHTTP(ctx, wg, failed, &http.Server{Handler: mux, ReadHeaderTimeout: stopTimeout}, listener)
-
-	return nil
-}
-
-func (h *host) handleStatus(w http.ResponseWriter, _ *http.Request) {
-	statuses := make([]NodeStatus, len(h.spec.Nodes))
-	for i, node := range h.spec.Nodes {
-		statuses[i] = h.nodes[node.Name].status()
-	}
-
-	json.NewEncoder(w).Encode(statuses) //nolint:errcheck,errchkjson // the client may have gone
-}
-
-// handleStop ends the host; with "graceful" the nodes are shut down first.
-func (h *host) handleStop(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Has("graceful") {
-		var wg sync.WaitGroup
-
-		for _, n := range h.nodes {
-			wg.Go(func() {
-				if err := h.shutDown(n); err != nil {
-					h.logger.Error("stopping a node", "node", n.self.Name, "error", err)
-				}
-			})
-		}
-
-		wg.Wait()
-	}
-
-	w.WriteHeader(http.StatusNoContent)
-	h.stop()
-}
-
-func (h *host) handleNode(act func(*node) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		n, ok := h.nodes[r.PathValue("name")]
-		if !ok {
-			http.Error(w, fmt.Sprintf("no node %q", r.PathValue("name")), http.StatusNotFound)
-
-			return
-		}
-
-		if err := act(n); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-
-			return
-		}
-
-		w.WriteHeader(http.StatusNoContent)
-	}
-}
-
-// shutDown asks a node to power off and kills it when it does not.
-func (h *host) shutDown(n *node) error {
-	select {
-	case <-n.signal(syscall.SIGTERM, true):
-		return nil
-	case <-time.After(stopTimeout):
-		h.logger.Warn("node did not shut down in time", "node", n.self.Name, "timeout", stopTimeout)
-
-		return h.kill(n)
-	}
-}
-
-// kill ends a node at once, as a power cut does.
-func (h *host) kill(n *node) error {
-	select {
-	case <-n.signal(syscall.SIGKILL, true):
-		return nil
-	case <-time.After(killTimeout):
-		return fmt.Errorf("node %s does not end", n.self.Name)
-	}
-}
-
-func (h *host) killAll() {
-	for _, n := range h.nodes {
-		n.signal(syscall.SIGKILL, true)
-	}
-
-	h.wg.Wait()
 }

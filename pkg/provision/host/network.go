@@ -1,4 +1,4 @@
-package container
+package host
 
 import (
 	"errors"
@@ -16,12 +16,14 @@ import (
 	"github.com/basalt-os/basalt/pkg/provision"
 )
 
-// bridgeName and vethName derive link names from names that may be longer than
-// the 15 bytes which the kernel allows.
-func bridgeName(cluster string) string { return linkName("bslt", cluster) }
+// BridgeName is the name of a cluster's bridge on the hosting machine.
+func BridgeName(cluster string) string { return linkName("bslt", cluster) }
 
-func vethName(node string) string { return linkName("bv", node) }
+// LinkName is the name of the link that joins a node to its cluster's bridge.
+func LinkName(node string) string { return linkName("bv", node) }
 
+// linkName derives a link's name from a name that may be longer than the 15
+// bytes which the kernel allows.
 func linkName(prefix, name string) string {
 	hash := fnv.New32a()
 	hash.Write([]byte(name)) //nolint:errcheck // never fails
@@ -36,7 +38,7 @@ func tableName(cluster string) string { return "basalt-" + cluster }
 // lets nodes reach beyond it under the host's address if the host forwards.
 // What is there already is kept.
 func createNetwork(spec *provision.Spec) error {
-	name := bridgeName(spec.Name)
+	name := BridgeName(spec.Name)
 	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
 
 	if err := netlink.LinkAdd(bridge); err != nil && !errors.Is(err, unix.EEXIST) {
@@ -62,7 +64,7 @@ func createNetwork(spec *provision.Spec) error {
 
 // removeNetwork undoes createNetwork; it is no error when nothing is there.
 func removeNetwork(cluster string) error {
-	errs := []error{removeBridge(bridgeName(cluster))}
+	errs := []error{removeBridge(BridgeName(cluster))}
 
 	conn := &nftables.Conn{}
 
@@ -155,32 +157,20 @@ func masquerade(spec *provision.Spec) error {
 	return nil
 }
 
-// attachNode makes the pair of links that joins a node, whose network
-// namespace is that of process pid, to the bridge. The node's end goes when
-// its namespace goes.
-func attachNode(cluster, node string, pid int) error {
-	bridge, err := netlink.LinkByName(bridgeName(cluster))
+// AttachLink makes a link a port of the cluster's bridge and sets it up.
+func AttachLink(cluster string, link netlink.Link) error {
+	name := link.Attrs().Name
+
+	bridge, err := netlink.LinkByName(BridgeName(cluster))
 	if err != nil {
-		return fmt.Errorf("finding bridge %s: %w", bridgeName(cluster), err)
+		return fmt.Errorf("finding bridge %s: %w", BridgeName(cluster), err)
 	}
 
-	name := vethName(node)
-
-	// The link of a node that was just killed may still be on its way out.
-	if old, err := netlink.LinkByName(name); err == nil {
-		netlink.LinkDel(old) //nolint:errcheck // adding the new one tells
+	if err := netlink.LinkSetMaster(link, bridge); err != nil {
+		return fmt.Errorf("joining %s to bridge %s: %w", name, bridge.Attrs().Name, err)
 	}
 
-	veth := &netlink.Veth{
-		LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: bridge.Attrs().Index},
-		PeerName:      uplink,
-		PeerNamespace: netlink.NsPid(pid),
-	}
-	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("adding link %s: %w", name, err)
-	}
-
-	if err := netlink.LinkSetUp(veth); err != nil {
+	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("setting %s up: %w", name, err)
 	}
 
