@@ -18,8 +18,8 @@ type Patches struct {
 }
 
 // Configure generates the configurations of a cluster's nodes, by node name,
-// and that of its client. resolvers are the name servers that the nodes ask.
-func Configure(spec *Spec, resolvers []netip.Addr, patches Patches) (map[string][]byte, *clientconfig.Config, error) {
+// and that of its client.
+func Configure(spec *Spec, patches Patches) (map[string][]byte, *clientconfig.Config, error) {
 	bundle, err := secrets.NewBundle(secrets.Options{})
 	if err != nil {
 		return nil, nil, fmt.Errorf("generating the cluster's secrets: %w", err)
@@ -38,7 +38,7 @@ func Configure(spec *Spec, resolvers []netip.Addr, patches Patches) (map[string]
 		input.Endpoints = append(input.Endpoints, node.Address.String())
 	}
 
-	surroundings, err := machineconfig.LoadPatch(surroundings(spec, resolvers), machineconfig.Options{})
+	surroundings, err := machineconfig.LoadPatch(surroundings(spec), machineconfig.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,7 +88,7 @@ func named(config *machineconfig.Config, name string) ([]byte, error) {
 }
 
 // surroundings is the patch that points nodes at what the host process serves.
-func surroundings(spec *Spec, resolvers []netip.Addr) []byte {
+func surroundings(spec *Spec) []byte {
 	type document map[string]any
 
 	documents := []document{{
@@ -96,9 +96,9 @@ func surroundings(spec *Spec, resolvers []netip.Addr) []byte {
 		"endpoint": gatewayURL(spec, DiscoveryPort),
 	}}
 
-	if len(resolvers) > 0 {
+	if len(spec.Resolvers) > 0 {
 		var servers []document
-		for _, resolver := range resolvers {
+		for _, resolver := range spec.Resolvers {
 			servers = append(servers, document{"address": resolver.String()})
 		}
 

@@ -50,6 +50,10 @@ type Node struct {
 	CPUs float64 `json:"cpus,omitempty"`
 	// Memory limits the memory, in bytes; 0 is no limit.
 	Memory uint64 `json:"memory,omitempty"`
+	// MAC, UUID and Disks are those of a virtual machine.
+	MAC   MAC    `json:"mac,omitempty"`
+	UUID  string `json:"uuid,omitempty"`
+	Disks []Disk `json:"disks,omitempty"`
 }
 
 // Spec describes a cluster.
@@ -58,11 +62,15 @@ type Spec struct {
 	Provisioner string `json:"provisioner"`
 	// Network is the range of the nodes' addresses. Its first address is the
 	// gateway: the machine that hosts the cluster.
-	Network           netip.Prefix `json:"network"`
-	Nodes             []Node       `json:"nodes"`
+	Network netip.Prefix `json:"network"`
+	Nodes   []Node       `json:"nodes"`
+	// Resolvers are the name servers that the nodes ask.
+	Resolvers         []netip.Addr `json:"resolvers,omitempty"`
 	KubernetesVersion string       `json:"kubernetesVersion"`
-	// Root is the folder with the node's root tree.
-	Root string `json:"root"`
+	// Root is the folder with the node's root tree, for container nodes.
+	Root string `json:"root,omitempty"`
+	// Machines says what the machines are like, for virtual machines.
+	Machines *Machines `json:"machines,omitempty"`
 	// Images is the folder with the OCI layout that the registry serves.
 	Images  string    `json:"images"`
 	Created time.Time `json:"created"`
@@ -108,11 +116,18 @@ func (s *Spec) names() []string {
 	return names
 }
 
-// Layout describes the nodes to make: how many, and with which limits.
+// Layout describes the nodes to make: how many, and what each has.
 type Layout struct {
 	ControlPlanes, Workers int
-	CPUs                   float64 // per node, in cores; 0 is no limit
-	Memory                 uint64  // per node, in bytes; 0 is no limit
+	// ControlPlane and Worker are what a node of the role has.
+	ControlPlane, Worker Share
+}
+
+// Share is what one node has of the hosting machine.
+type Share struct {
+	CPUs   float64 // in cores; 0 is no limit
+	Memory uint64  // in bytes; 0 is no limit
+	Disks  []Disk  // of a virtual machine
 }
 
 // Nodes names the nodes of a layout and gives them addresses from the network,
@@ -131,30 +146,34 @@ func (l Layout) Nodes(cluster string, network netip.Prefix) ([]Node, error) {
 		address = network.Masked().Addr().Next()
 	)
 
-	add := func(role Role, count int) error {
+	add := func(role Role, count int, share Share) error {
 		for i := range count {
 			address = address.Next()
 			if !network.Contains(address.Next()) {
 				return fmt.Errorf("network %s has no room for %d nodes", network, l.ControlPlanes+l.Workers)
 			}
 
-			nodes = append(nodes, Node{
+			node := Node{
 				Name:    fmt.Sprintf("%s-%s-%d", cluster, role, i+1),
 				Role:    role,
 				Address: address,
-				CPUs:    l.CPUs,
-				Memory:  l.Memory,
-			})
+				CPUs:    share.CPUs,
+				Memory:  share.Memory,
+				Disks:   share.Disks,
+			}
+			node.MAC, node.UUID = identity(cluster, node.Name)
+
+			nodes = append(nodes, node)
 		}
 
 		return nil
 	}
 
-	if err := add(ControlPlane, l.ControlPlanes); err != nil {
+	if err := add(ControlPlane, l.ControlPlanes, l.ControlPlane); err != nil {
 		return nil, err
 	}
 
-	return nodes, add(Worker, l.Workers)
+	return nodes, add(Worker, l.Workers, l.Worker)
 }
 
 // clusterName is what a cluster may be called: a DNS label that leaves room
@@ -262,13 +281,7 @@ func (f Folder) Spec() (*Spec, error) {
 // name. Only the owner can read them.
 func (f Folder) Create(spec *Spec, configs map[string][]byte) error {
 	for _, node := range spec.Nodes {
-		for _, dir := range []string{"state", "var"} {
-			if err := os.MkdirAll(filepath.Join(f.Node(node.Name), dir), 0o700); err != nil {
-				return err
-			}
-		}
-
-		if err := os.Chmod(filepath.Join(f.Node(node.Name), "var"), 0o755); err != nil {
+		if err := os.MkdirAll(f.Node(node.Name), 0o700); err != nil {
 			return err
 		}
 

@@ -105,7 +105,10 @@ func TestFolder(t *testing.T) {
 		t.Errorf("reading a spec that does not exist: %v", err)
 	}
 
-	want := spec(t, provision.Layout{ControlPlanes: 1, Workers: 1, Memory: 1 << 30, CPUs: 1.5})
+	want := spec(t, provision.Layout{
+		ControlPlanes: 1, Workers: 1,
+		ControlPlane: provision.Share{Memory: 1 << 30, CPUs: 1.5, Disks: []provision.Disk{{Driver: "nvme", Size: 1 << 30}}},
+	})
 	configs := map[string][]byte{"test-controlplane-1": []byte("one"), "test-worker-1": []byte("two")}
 
 	if err := folder.Create(want, configs); err != nil {
@@ -148,8 +151,9 @@ func TestConfigure(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	configs, client, err := provision.Configure(s, []netip.Addr{netip.MustParseAddr("192.0.2.1")},
-		provision.Patches{All: []machineconfig.Patch{patch}})
+	s.Resolvers = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+
+	configs, client, err := provision.Configure(s, provision.Patches{All: []machineconfig.Patch{patch}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -188,13 +188,16 @@ func (o *createOptions) spec() (*provision.Spec, provision.Patches, error) {
 
 	layout := provision.Layout{ControlPlanes: o.controlPlanes, Workers: o.workers}
 
-	layout.CPUs, err = quantity("--cpus", o.cpus)
+	share := provision.Share{}
+
+	share.CPUs, err = quantity("--cpus", o.cpus)
 	note(err)
 
 	memory, err := quantity("--memory", strings.TrimSuffix(o.memory, "B"))
 	note(err)
 
-	layout.Memory = uint64(memory)
+	share.Memory = uint64(memory)
+	layout.ControlPlane, layout.Worker = share, share
 
 	nodes, err := layout.Nodes(o.name, network)
 	note(err)
@@ -225,6 +228,7 @@ func (o *createOptions) spec() (*provision.Spec, provision.Patches, error) {
 		Provisioner:       "container",
 		Network:           network.Masked(),
 		Nodes:             nodes,
+		Resolvers:         resolvers(),
 		KubernetesVersion: o.kubernetesVersion,
 		Root:              root,
 		Images:            images,
@@ -262,7 +266,7 @@ func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec
 	folder := o.folder()
 
 	err := printer.Do("generate configurations", func(*steps.Step) error {
-		configs, clientConfig, err := provision.Configure(spec, resolvers(), changes)
+		configs, clientConfig, err := provision.Configure(spec, changes)
 		if err != nil {
 			return err
 		}

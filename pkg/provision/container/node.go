@@ -101,12 +101,23 @@ func params(cluster *host.Cluster, node provision.Node) ([]byte, error) {
 	}
 
 	folder := cluster.Folder.Node(node.Name)
+	state, variable := filepath.Join(folder, "state"), filepath.Join(folder, "var")
+
+	for _, dir := range []string{state, variable} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+
+	if err := os.Chmod(variable, 0o755); err != nil {
+		return nil, err
+	}
 
 	return json.Marshal(initParams{
 		Hostname: node.Name,
 		Root:     cluster.Spec.Root,
-		State:    filepath.Join(folder, "state"),
-		Var:      filepath.Join(folder, "var"),
+		State:    state,
+		Var:      variable,
 		Address:  netip.PrefixFrom(node.Address, cluster.Spec.Network.Bits()),
 		Gateway:  cluster.Spec.Gateway(),
 		Env: []string{

@@ -34,7 +34,7 @@ func (h *host) control(ctx, nodes context.Context, wg *sync.WaitGroup, failed ch
 	mux.HandleFunc("POST /nodes/{name}/kill", h.handleNode(h.kill))
 	mux.HandleFunc("POST /nodes/{name}/reset", h.handleNode((*node).reset))
 
-	serveHTTP(ctx, wg, failed, &http.Server{Handler: mux, ReadHeaderTimeout: stopTimeout}, listener)
+	ServeHTTP(ctx, wg, failed, &http.Server{Handler: mux, ReadHeaderTimeout: stopTimeout}, listener)
 
 	return nil
 }

@@ -158,7 +158,7 @@ func (h *host) serve(ctx context.Context, wg *sync.WaitGroup) (chan error, error
 		return nil, err
 	}
 
-	serveHTTP(ctx, wg, failed, &http.Server{Handler: images, ReadHeaderTimeout: stopTimeout}, registryListener)
+	ServeHTTP(ctx, wg, failed, &http.Server{Handler: images, ReadHeaderTimeout: stopTimeout}, registryListener)
 
 	discoveryListener, err := h.listen(provision.DiscoveryPort)
 	if err != nil {
@@ -195,8 +195,8 @@ func (h *host) listen(port uint16) (net.Listener, error) {
 	return config.Listen(context.Background(), "tcp", netip.AddrPortFrom(h.Spec.Gateway(), port).String())
 }
 
-// serveHTTP runs an HTTP server until ctx ends.
-func serveHTTP(ctx context.Context, wg *sync.WaitGroup, failed chan<- error, server *http.Server, listener net.Listener) {
+// ServeHTTP runs an HTTP server until ctx ends.
+func ServeHTTP(ctx context.Context, wg *sync.WaitGroup, failed chan<- error, server *http.Server, listener net.Listener) {
 	wg.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err

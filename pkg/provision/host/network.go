@@ -31,6 +31,16 @@ func linkName(prefix, name string) string {
 	return fmt.Sprintf("%s%08x", prefix, hash.Sum32())
 }
 
+// bridgeMAC is a bridge's hardware address. Without one of its own, it would
+// take another whenever a node comes or goes, and nodes would send to the old
+// one for a while.
+func bridgeMAC(cluster string) net.HardwareAddr {
+	hash := fnv.New32a()
+	hash.Write([]byte(cluster)) //nolint:errcheck // never fails
+
+	return hash.Sum([]byte{0x02, 0xba}) // of local administration
+}
+
 // tableName is the nftables table of a cluster.
 func tableName(cluster string) string { return "basalt-" + cluster }
 
@@ -39,7 +49,11 @@ func tableName(cluster string) string { return "basalt-" + cluster }
 // What is there already is kept.
 func createNetwork(spec *provision.Spec) error {
 	name := BridgeName(spec.Name)
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name, HardwareAddr: bridgeMAC(spec.Name)}}
+
+	if spec.Machines != nil {
+		bridge.MTU = spec.Machines.MTU
+	}
 
 	if err := netlink.LinkAdd(bridge); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("adding bridge %s: %w", name, err)
