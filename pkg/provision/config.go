@@ -17,9 +17,23 @@ type Patches struct {
 	All, ControlPlanes, Workers []machineconfig.Patch
 }
 
+// Settings are what the generated configurations say beside what follows from
+// the cluster's description.
+type Settings struct {
+	Patches Patches
+	// InstallDisk is the disk to which machines install themselves; empty for
+	// nodes that do not. InstallImage is what they install; empty is what they
+	// run.
+	InstallDisk, InstallImage string
+	Contract                  string                         // version of the wire; empty: the newest
+	DNSDomain                 string                         // empty: the usual one
+	Mirrors                   []machineconfig.RegistryMirror // before the cluster's own registry
+	NoDiscovery, KubeSpan     bool
+}
+
 // Configure generates the configurations of a cluster's nodes, by node name,
 // and that of its client.
-func Configure(spec *Spec, patches Patches) (map[string][]byte, *clientconfig.Config, error) {
+func Configure(spec *Spec, settings Settings) (map[string][]byte, *clientconfig.Config, error) {
 	bundle, err := secrets.NewBundle(secrets.Options{})
 	if err != nil {
 		return nil, nil, fmt.Errorf("generating the cluster's secrets: %w", err)
@@ -31,20 +45,30 @@ func Configure(spec *Spec, patches Patches) (map[string][]byte, *clientconfig.Co
 		Secrets:           bundle,
 		KubernetesVersion: spec.KubernetesVersion,
 		AdditionalSANs:    []string{spec.Gateway().String(), "127.0.0.1"},
-		RegistryMirrors:   []machineconfig.RegistryMirror{{Host: "*", Endpoint: gatewayURL(spec, RegistryPort)}},
+		RegistryMirrors:   append(settings.Mirrors, machineconfig.RegistryMirror{Host: "*", Endpoint: gatewayURL(spec, RegistryPort)}),
+		Contract:          settings.Contract,
+		InstallDisk:       settings.InstallDisk,
+		InstallImage:      settings.InstallImage,
+		DNSDomain:         settings.DNSDomain,
+		NoDiscovery:       settings.NoDiscovery,
+		KubeSpan:          settings.KubeSpan,
 	}
 
 	for _, node := range spec.ByRole(ControlPlane) {
 		input.Endpoints = append(input.Endpoints, node.Address.String())
 	}
 
-	surroundings, err := machineconfig.LoadPatch(surroundings(spec), machineconfig.Options{})
-	if err != nil {
-		return nil, nil, err
+	if text := surroundings(spec, settings); len(text) > 0 {
+		patch, err := machineconfig.LoadPatch(text, machineconfig.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+
+		input.Patches = append(input.Patches, patch)
 	}
 
-	input.Patches = append([]machineconfig.Patch{surroundings}, patches.All...)
-	input.ControlPlanePatches, input.WorkerPatches = patches.ControlPlanes, patches.Workers
+	input.Patches = append(input.Patches, settings.Patches.All...)
+	input.ControlPlanePatches, input.WorkerPatches = settings.Patches.ControlPlanes, settings.Patches.Workers
 
 	output, err := machineconfig.Generate(input)
 	if err != nil {
@@ -88,13 +112,17 @@ func named(config *machineconfig.Config, name string) ([]byte, error) {
 }
 
 // surroundings is the patch that points nodes at what the host process serves.
-func surroundings(spec *Spec) []byte {
+func surroundings(spec *Spec, settings Settings) []byte {
 	type document map[string]any
 
-	documents := []document{{
-		"apiVersion": "v1alpha1", "kind": "DiscoveryServiceConfig", "name": "default",
-		"endpoint": gatewayURL(spec, DiscoveryPort),
-	}}
+	var documents []document
+
+	if !settings.NoDiscovery {
+		documents = append(documents, document{
+			"apiVersion": "v1alpha1", "kind": "DiscoveryServiceConfig", "name": "default",
+			"endpoint": gatewayURL(spec, DiscoveryPort),
+		})
+	}
 
 	if len(spec.Resolvers) > 0 {
 		var servers []document

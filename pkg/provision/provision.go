@@ -277,6 +277,20 @@ func (f Folder) Spec() (*Spec, error) {
 	return &spec, nil
 }
 
+// Configs reads the nodes' configurations, by node name.
+func (f Folder) Configs(spec *Spec) (map[string][]byte, error) {
+	configs := map[string][]byte{}
+
+	for _, node := range spec.Nodes {
+		var err error
+		if configs[node.Name], err = os.ReadFile(f.NodeConfig(node.Name)); err != nil {
+			return nil, err
+		}
+	}
+
+	return configs, nil
+}
+
 // Create makes the folder with the spec and the nodes' configurations, by node
 // name. Only the owner can read them.
 func (f Folder) Create(spec *Spec, configs map[string][]byte) error {

@@ -153,7 +153,7 @@ func TestConfigure(t *testing.T) {
 
 	s.Resolvers = []netip.Addr{netip.MustParseAddr("192.0.2.1")}
 
-	configs, client, err := provision.Configure(s, provision.Patches{All: []machineconfig.Patch{patch}})
+	configs, client, err := provision.Configure(s, provision.Settings{Patches: provision.Patches{All: []machineconfig.Patch{patch}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,35 @@ import (
 // starting.
 const askInterval = 200 * time.Millisecond
 
+// ApplyConfigs gives machines in maintenance mode their configurations, by node
+// name. It waits for each to answer. A machine that has its configuration
+// already has left maintenance mode, which is no error.
+func ApplyConfigs(ctx context.Context, spec *Spec, configs map[string][]byte, detail func(string)) error {
+	for _, node := range spec.Nodes {
+		detail(node.Name)
+
+		if err := applyConfig(ctx, node, configs[node.Name]); err != nil {
+			return fmt.Errorf("giving node %s its configuration: %w", node.Name, err)
+		}
+	}
+
+	return nil
+}
+
+func applyConfig(ctx context.Context, node Node, config []byte) error {
+	c, err := client.New(client.WithEndpoints(node.Address.String()), client.WithMaintenance())
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // nothing is lost
+
+	return retry(ctx, func(ctx context.Context) error {
+		_, err := client.Check(c.Machine.ApplyConfiguration(ctx, &machine.ApplyConfigurationRequest{Data: config}))
+
+		return err
+	})
+}
+
 // AwaitAPI waits until every node of a cluster answers API calls.
 func AwaitAPI(ctx context.Context, c *client.Client, spec *Spec, detail func(string)) error {
 	for _, node := range spec.Nodes {

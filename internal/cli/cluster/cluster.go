@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -40,7 +39,8 @@ func New() *cobra.Command {
 	command.PersistentFlags().StringVar(&t.state, "state", defaultState(), "folder in which clusters keep their state")
 	command.PersistentFlags().StringVar(&t.name, "name", DefaultName, "name of the cluster")
 
-	command.AddCommand(newCreate(&t), newDestroy(&t), newShow(&t), newList(&t), newStart(&t), newStop(&t), newNode(&t))
+	command.AddCommand(newCreate(&t), newDestroy(&t), newShow(&t), newList(&t), newStart(&t), newStop(&t), newNode(&t),
+		newLogs(&t), newReboot(&t))
 
 	return command
 }
@@ -52,38 +52,6 @@ func defaultState() string {
 	}
 
 	return filepath.Join(home, ".basalt", "clusters")
-}
-
-func newDestroy(t *target) *cobra.Command {
-	return &cobra.Command{
-		Use:   "destroy",
-		Short: "End a cluster and remove everything that it has",
-		Example: `  basaltctl cluster destroy
-  basaltctl cluster destroy --name test`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, missing := t.folder().Spec()
-			if missing != nil && !errors.Is(missing, provision.ErrNoCluster) {
-				return missing
-			}
-
-			// Without a spec there may still be leftovers of an interrupted create.
-			if err := host.Destroy(cmd.Context(), t.folder(), all{}, t.name); err != nil {
-				return fmt.Errorf("destroying cluster %q: %w", t.name, err)
-			}
-
-			if missing != nil {
-				cmd.Printf("There is no cluster %q.\n", t.name)
-
-				return nil
-			}
-
-			forgetContext(t.name)
-			cmd.Printf("Cluster %q is gone.\n", t.name)
-
-			return nil
-		},
-	}
 }
 
 // forgetContext takes the cluster's context out of the client configuration.
@@ -148,7 +116,9 @@ func newList(t *target) *cobra.Command {
 }
 
 func newShow(t *target) *cobra.Command {
-	return &cobra.Command{
+	var provisioner string
+
+	command := &cobra.Command{
 		Use:     "show",
 		Short:   "Show a cluster and its nodes",
 		Example: "  basaltctl cluster show --name test",
@@ -157,6 +127,10 @@ func newShow(t *target) *cobra.Command {
 			spec, err := t.folder().Spec()
 			if err != nil {
 				return err
+			}
+
+			if provisioner != "" && provisioner != spec.Provisioner {
+				return fmt.Errorf("cluster %q has nodes of provisioner %s, not %s", t.name, spec.Provisioner, provisioner)
 			}
 
 			states := map[string]host.NodeStatus{}
@@ -173,8 +147,12 @@ func newShow(t *target) *cobra.Command {
 			cmd.Printf("name:        %s\nprovisioner: %s\nnetwork:     %s, gateway %s\nkubernetes:  %s at %s\nfolder:      %s\n\n",
 				spec.Name, spec.Provisioner, spec.Network, spec.Gateway(), spec.KubernetesVersion, spec.KubernetesEndpoint(), t.folder())
 
+			if m := spec.Machines; m != nil {
+				cmd.Printf("machines:    %s, %s, from %s; %s\n\n", m.Arch, firmwareName(m), m.Boot.Source, m.Reason)
+			}
+
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
-			fmt.Fprintln(w, "NODE\tROLE\tADDRESS\tSTATE\tSINCE\tCPUS\tMEMORY") //nolint:errcheck // flushed below
+			fmt.Fprintln(w, "NODE\tROLE\tADDRESS\tSTATE\tSINCE\tCPUS\tMEMORY\tDETAIL") //nolint:errcheck // flushed below
 
 			for _, node := range spec.Nodes {
 				state, since := host.Stopped, "-"
@@ -182,13 +160,26 @@ func newShow(t *target) *cobra.Command {
 					state, since = status.State, time.Since(status.Since).Round(time.Second).String()
 				}
 
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", node.Name, node.Role, node.Address, state, since, //nolint:errcheck // flushed below
-					orDash(node.CPUs > 0, fmt.Sprint(node.CPUs)), orDash(node.Memory > 0, fmt.Sprintf("%d MiB", node.Memory>>20)))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", node.Name, node.Role, node.Address, state, since, //nolint:errcheck // flushed below
+					orDash(node.CPUs > 0, fmt.Sprint(node.CPUs)), orDash(node.Memory > 0, fmt.Sprintf("%d MiB", node.Memory>>20)),
+					orDash(states[node.Name].Detail != "", states[node.Name].Detail))
 			}
 
 			return w.Flush()
 		},
 	}
+
+	command.Flags().StringVar(&provisioner, "provisioner", "", "the provisioner that the cluster must have")
+
+	return command
+}
+
+func firmwareName(m *provision.Machines) string {
+	if m.UEFI {
+		return "UEFI"
+	}
+
+	return "BIOS"
 }
 
 func orDash(set bool, text string) string {
@@ -229,67 +220,4 @@ func newStop(t *target) *cobra.Command {
 			return host.Stop(cmd.Context(), t.folder(), true)
 		},
 	}
-}
-
-func newNode(t *target) *cobra.Command {
-	command := &cobra.Command{Use: "node", Short: "Start, stop and kill single nodes"}
-
-	for _, action := range []struct {
-		name, short string
-		run         func(cmd *cobra.Command, node string) error
-	}{
-		{"start", "Start a stopped node with the state that it had", func(cmd *cobra.Command, node string) error {
-			return host.StartNode(cmd.Context(), t.folder(), node)
-		}},
-		{"stop", "Shut a node down in order", func(cmd *cobra.Command, node string) error {
-			return host.StopNode(cmd.Context(), t.folder(), node)
-		}},
-		{"kill", "End a node at once, as a power cut does", func(cmd *cobra.Command, node string) error {
-			return host.KillNode(cmd.Context(), t.folder(), node)
-		}},
-	} {
-		command.AddCommand(&cobra.Command{
-			Use:     action.name + " <node>...",
-			Short:   action.short,
-			Example: "  basaltctl cluster node " + action.name + " basalt-worker-1",
-			Args:    cobra.MinimumNArgs(1),
-			ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-				return t.nodeNames(), cobra.ShellCompDirectiveNoFileComp
-			},
-			RunE: func(cmd *cobra.Command, args []string) error {
-				spec, err := t.folder().Spec()
-				if err != nil {
-					return err
-				}
-
-				for _, name := range args {
-					if _, err := spec.Node(name); err != nil {
-						return err
-					}
-
-					if err := action.run(cmd, name); err != nil {
-						return fmt.Errorf("node %s: %w", name, err)
-					}
-				}
-
-				return nil
-			},
-		})
-	}
-
-	return command
-}
-
-func (t *target) nodeNames() []string {
-	spec, err := t.folder().Spec()
-	if err != nil {
-		return nil
-	}
-
-	var names []string
-	for _, node := range spec.Nodes {
-		names = append(names, node.Name+"\t"+strings.ToLower(string(node.Role)))
-	}
-
-	return names
 }

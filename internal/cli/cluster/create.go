@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/basalt-os/basalt/internal/cli/patches"
@@ -24,6 +26,7 @@ import (
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/container"
 	"github.com/basalt-os/basalt/pkg/provision/host"
+	"github.com/basalt-os/basalt/pkg/provision/qemu"
 )
 
 // cleanupTimeout bounds the cleaning up after a create that was interrupted.
@@ -33,6 +36,7 @@ const cleanupTimeout = 30 * time.Second
 type createOptions struct {
 	*target
 
+	provisioner            string
 	controlPlanes, workers int
 	cidr                   string
 	kubernetesVersion      string
@@ -41,45 +45,67 @@ type createOptions struct {
 	wait                   bool
 	waitTimeout            time.Duration
 	keep                   bool
+	clientFile             string // empty: the user's own
 
 	patches, controlPlanePatches, workerPatches []string
+
+	machines machineOptions
 }
+
+// Names of the provisioners.
+const (
+	containers = "container"
+	machines   = "qemu"
+)
 
 func newCreate(t *target) *cobra.Command {
 	o := createOptions{target: t}
 
 	command := &cobra.Command{
 		Use:   "create",
-		Short: "Create a cluster of container nodes on this machine",
-		Long: `Create a cluster whose nodes are made of Linux namespaces on this machine.
+		Short: "Create a cluster on this machine",
+		Long: `Create a cluster whose nodes are made of Linux namespaces on this machine, or
+are virtual machines with --provisioner qemu.
 
-Each node runs Basalt's own init over the root tree that "make build" makes.
-Images come from the local image layout, so no internet is needed. When the
-cluster exists already, nothing is changed; stopped nodes are started again.`,
+A container node runs Basalt's own init over the root tree that "make build"
+makes. A virtual machine boots an image of "make image"; it runs under KVM where
+a kernel really boots under it, and in emulation elsewhere. Images come from the
+local image layout, so no internet is needed. When the cluster exists already,
+nothing is changed; stopped nodes are started again.`,
 		Example: `  basaltctl cluster create
   basaltctl cluster create --name big --controlplanes 3 --workers 2 --cidr 10.6.0.0/24
-  basaltctl cluster create --config-patch @patch.yaml --memory 2GiB --cpus 1.5`,
+  basaltctl cluster create --config-patch @patch.yaml --memory 2GiB --cpus 1.5
+  basaltctl cluster create --provisioner qemu --workers 0 --memory 4GiB`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), cmd) },
 	}
 
 	flags := command.Flags()
+	flags.StringVar(&o.provisioner, "provisioner", containers, "what the nodes are: "+containers+" or "+machines)
 	flags.IntVar(&o.controlPlanes, "controlplanes", 1, "number of control plane nodes")
 	flags.IntVar(&o.workers, "workers", 1, "number of worker nodes")
-	flags.StringVar(&o.cidr, "cidr", "10.5.0.0/24", "address range of the nodes")
-	flags.StringVar(&o.kubernetesVersion, "kubernetes-version", machineconfig.DefaultKubernetesVersion, "version of Kubernetes")
-	flags.StringVar(&o.cpus, "cpus", "", "processors' worth of time that each node may use, such as 1.5 (default: no limit)")
-	flags.StringVar(&o.memory, "memory", "", "memory that each node may use, such as 2GiB (default: no limit)")
-	flags.StringVar(&o.root, "root-tree", besideProgram("root"), "folder with the node's root tree")
-	flags.StringVar(&o.images, "images", besideProgram("oci"), "folder with the OCI image layout")
-	flags.BoolVar(&o.wait, "wait", true, "wait until the cluster is healthy")
-	flags.DurationVar(&o.waitTimeout, "wait-timeout", 10*time.Minute, "how long to wait at most")
-	flags.BoolVar(&o.keep, "keep-failed", false, "keep what there is when something fails, to look at it")
+	flags.StringVar(&o.cpus, "cpus", "", "processors of each node, such as 1.5 (default: no limit; 2 for machines)")
+	flags.StringVar(&o.memory, "memory", "", "memory of each node, such as 2GiB (default: no limit; 2GiB for machines)")
+	flags.StringVar(&o.root, "root-tree", besideProgram("root"), "folder with the root tree of container nodes")
 	flags.StringArrayVar(&o.patches, "config-patch", nil, "patch for all machine configurations, or @file (repeatable)")
 	flags.StringArrayVar(&o.controlPlanePatches, "config-patch-control-plane", nil, "patch for control planes, or @file (repeatable)")
 	flags.StringArrayVar(&o.workerPatches, "config-patch-worker", nil, "patch for workers, or @file (repeatable)")
+	o.commonFlags(flags)
+	o.machines.flags(flags)
+
+	command.AddCommand(newCreateMachines(t), newCreateDocker())
 
 	return command
+}
+
+// commonFlags are the flags of all ways to create a cluster.
+func (o *createOptions) commonFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.cidr, "cidr", "10.5.0.0/24", "address range of the nodes")
+	flags.StringVar(&o.kubernetesVersion, "kubernetes-version", machineconfig.DefaultKubernetesVersion, "version of Kubernetes")
+	flags.StringVar(&o.images, "images", besideProgram("oci"), "folder with the OCI image layout")
+	flags.BoolVar(&o.wait, "wait", true, "wait until the cluster is healthy")
+	flags.DurationVar(&o.waitTimeout, "wait-timeout", 0, "how long to wait at most (default 10m, and 30m for machines)")
+	flags.BoolVar(&o.keep, "keep-failed", false, "keep what there is when something fails, to look at it")
 }
 
 // besideProgram is a folder of the build's output, beside the folder that this
@@ -105,22 +131,29 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 
-	spec, changes, err := o.spec()
+	spec, settings, err := o.spec()
 	if err != nil {
 		return err
 	}
 
 	begin := time.Now()
 
+	if spec.Machines != nil {
+		if err := o.chooseAccelerator(ctx, cmd, printer, spec.Machines); err != nil {
+			return err
+		}
+	}
+
 	if err := printer.Do("check this machine", func(*steps.Step) error { return o.preflight(ctx, spec) }); err != nil {
 		return err
 	}
 
-	if err := o.create(ctx, printer, spec, changes); err != nil {
+	if err := o.create(ctx, printer, spec, settings); err != nil {
 		return o.fail(ctx, cmd, err)
 	}
 
-	cmd.Printf("\nCluster %q is ready after %s.\n", spec.Name, time.Since(begin).Round(100*time.Millisecond))
+	cmd.Printf("\nCluster %q is %s after %s.\n", spec.Name, map[bool]string{true: "ready", false: "started"}[o.wait],
+		time.Since(begin).Round(100*time.Millisecond))
 	o.explain(cmd)
 
 	return nil
@@ -172,8 +205,11 @@ func (o *createOptions) resume(ctx context.Context, cmd *cobra.Command, printer 
 }
 
 // spec turns the flags into a description of the cluster.
-func (o *createOptions) spec() (*provision.Spec, provision.Patches, error) {
-	var errs []error
+func (o *createOptions) spec() (*provision.Spec, provision.Settings, error) {
+	var (
+		errs     []error
+		settings provision.Settings
+	)
 
 	note := func(err error) {
 		if err != nil {
@@ -183,57 +219,84 @@ func (o *createOptions) spec() (*provision.Spec, provision.Patches, error) {
 
 	network, err := netip.ParsePrefix(o.cidr)
 	if err != nil {
-		return nil, provision.Patches{}, fmt.Errorf("--cidr %q: give an address range such as 10.5.0.0/24", o.cidr)
+		return nil, settings, fmt.Errorf("--cidr %q: give an address range such as 10.5.0.0/24", o.cidr)
 	}
 
-	layout := provision.Layout{ControlPlanes: o.controlPlanes, Workers: o.workers}
+	spec := &provision.Spec{
+		Name:              o.name,
+		Provisioner:       o.provisioner,
+		Network:           network.Masked(),
+		Resolvers:         resolvers(),
+		KubernetesVersion: o.kubernetesVersion,
+		Created:           time.Now().UTC(),
+	}
 
-	share := provision.Share{}
-
-	share.CPUs, err = quantity("--cpus", o.cpus)
+	layout, err := o.layout()
 	note(err)
-
-	memory, err := quantity("--memory", strings.TrimSuffix(o.memory, "B"))
-	note(err)
-
-	share.Memory = uint64(memory)
-	layout.ControlPlane, layout.Worker = share, share
-
-	nodes, err := layout.Nodes(o.name, network)
-	note(err)
-
-	var changes provision.Patches
 
 	for _, p := range []struct {
 		flag  string
 		texts []string
 		into  *[]machineconfig.Patch
 	}{
-		{"--config-patch", o.patches, &changes.All},
-		{"--config-patch-control-plane", o.controlPlanePatches, &changes.ControlPlanes},
-		{"--config-patch-worker", o.workerPatches, &changes.Workers},
+		{"--config-patch", o.patches, &settings.Patches.All},
+		{"--config-patch-control-plane", o.controlPlanePatches, &settings.Patches.ControlPlanes},
+		{"--config-patch-worker", o.workerPatches, &settings.Patches.Workers},
 	} {
 		*p.into, err = patches.Load(p.flag, p.texts)
 		note(err)
 	}
 
-	root, err := filepath.Abs(o.root)
+	spec.Images, err = filepath.Abs(o.images)
 	note(err)
 
-	images, err := filepath.Abs(o.images)
+	switch o.provisioner {
+	case containers:
+		spec.Root, err = filepath.Abs(o.root)
+		note(err)
+	case machines:
+		note(o.machines.describe(spec, &layout, &settings))
+	default:
+		note(fmt.Errorf("--provisioner %q: there are %s and %s", o.provisioner, containers, machines))
+	}
+
+	if o.waitTimeout == 0 {
+		o.waitTimeout = map[string]time.Duration{containers: 10 * time.Minute, machines: 30 * time.Minute}[o.provisioner]
+	}
+
+	spec.Nodes, err = layout.Nodes(o.name, network)
 	note(err)
 
-	return &provision.Spec{
-		Name:              o.name,
-		Provisioner:       "container",
-		Network:           network.Masked(),
-		Nodes:             nodes,
-		Resolvers:         resolvers(),
-		KubernetesVersion: o.kubernetesVersion,
-		Root:              root,
-		Images:            images,
-		Created:           time.Now().UTC(),
-	}, changes, errors.Join(errs...)
+	return spec, settings, errors.Join(errs...)
+}
+
+// layout is how many nodes there are to be, and what each has.
+func (o *createOptions) layout() (provision.Layout, error) {
+	var (
+		errs   []error
+		layout = provision.Layout{ControlPlanes: o.controlPlanes, Workers: o.workers}
+	)
+
+	for _, role := range []struct {
+		suffix       string
+		cpus, memory string
+		into         *provision.Share
+	}{
+		{"", o.cpus, o.memory, &layout.ControlPlane},
+		{"-workers", cmp.Or(o.machines.cpusWorkers, o.cpus), cmp.Or(o.machines.memoryWorkers, o.memory), &layout.Worker},
+	} {
+		var err error
+
+		role.into.CPUs, err = quantity("--cpus"+role.suffix, role.cpus)
+		errs = append(errs, err)
+
+		memory, err := quantity("--memory"+role.suffix, strings.TrimSuffix(role.memory, "B"))
+		errs = append(errs, err)
+
+		role.into.Memory = uint64(memory)
+	}
+
+	return layout, errors.Join(errs...)
 }
 
 // quantity parses an amount as Kubernetes writes it; empty is zero.
@@ -259,14 +322,18 @@ func (o *createOptions) preflight(ctx context.Context, spec *provision.Spec) err
 		return err
 	}
 
+	if spec.Machines != nil {
+		return qemu.Preflight(spec, o.folder(), others)
+	}
+
 	return container.Preflight(ctx, spec, o.folder(), others)
 }
 
-func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec *provision.Spec, changes provision.Patches) error {
+func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec *provision.Spec, settings provision.Settings) error {
 	folder := o.folder()
 
 	err := printer.Do("generate configurations", func(*steps.Step) error {
-		configs, clientConfig, err := provision.Configure(spec, changes)
+		configs, clientConfig, err := provision.Configure(spec, settings)
 		if err != nil {
 			return err
 		}
@@ -281,12 +348,27 @@ func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec
 		return err
 	}
 
+	if spec.Machines != nil {
+		err := printer.Do("make disks", func(step *steps.Step) error { return qemu.Prepare(ctx, spec, folder, step.Detail) })
+		if err != nil {
+			return err
+		}
+	}
+
 	if err := printer.Do("start nodes", func(*steps.Step) error { return host.Start(ctx, folder) }); err != nil {
 		return err
 	}
 
-	if !o.wait {
+	if !o.wait || spec.Machines != nil && spec.Machines.Injection == provision.InjectNone {
+		o.wait = false
+
 		return nil
+	}
+
+	if spec.Machines != nil && spec.Machines.Injection == provision.InjectApply {
+		if err := o.applyConfigs(ctx, printer, spec); err != nil {
+			return err
+		}
 	}
 
 	return o.await(ctx, printer, spec)
@@ -317,6 +399,10 @@ func (o *createOptions) await(ctx context.Context, printer *steps.Printer, spec 
 
 	if err := o.awaitHealth(ctx, printer, c, spec); err != nil {
 		return err
+	}
+
+	if o.machines.skipKubeconfig {
+		return nil
 	}
 
 	return printer.Do("write client configurations", func(*steps.Step) error { return o.writeClientFiles(ctx, c, spec) })
@@ -360,9 +446,11 @@ func (o *createOptions) writeClientFiles(ctx context.Context, c *client.Client, 
 		return err
 	}
 
-	path, err := clientconfig.Locate()
-	if err != nil {
-		return err
+	path := o.clientFile
+	if path == "" {
+		if path, err = clientconfig.Locate(); err != nil {
+			return err
+		}
 	}
 
 	config, err := clientconfig.LoadOrNew(path)

@@ -10,13 +10,15 @@ import (
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/container"
 	"github.com/basalt-os/basalt/pkg/provision/host"
+	"github.com/basalt-os/basalt/pkg/provision/qemu"
 )
 
 // provisioners are the kinds of nodes there are, by the name that a cluster's
 // description has.
 func provisioners() map[string]host.Provisioner {
 	return map[string]host.Provisioner{
-		"container": container.Provisioner{},
+		containers: container.Provisioner{},
+		machines:   qemu.Provisioner{},
 	}
 }
 

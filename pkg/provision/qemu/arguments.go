@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/netip"
@@ -11,10 +12,10 @@ import (
 	"github.com/basalt-os/basalt/pkg/provision"
 )
 
+// What a machine has for which nothing was chosen; the memory is in bytes.
 const (
-	// defaultMemory is that of a machine for which none was chosen, in bytes.
-	defaultMemory = 2 << 30
-	defaultCPUs   = 2
+	DefaultMemory = 2 << 30
+	DefaultCPUs   = 2
 )
 
 // Descriptors that a machine's process finds open.
@@ -45,15 +46,8 @@ func arguments(machines *provision.Machines, gateway netip.Addr, node provision.
 		return nil, fmt.Errorf("there are no machines of architecture %q", machines.Arch)
 	}
 
-	memory := node.Memory
-	if memory == 0 {
-		memory = defaultMemory
-	}
-
-	cpus := int(math.Ceil(node.CPUs))
-	if cpus == 0 {
-		cpus = defaultCPUs
-	}
+	memory := cmp.Or(node.Memory, DefaultMemory)
+	cpus := cmp.Or(int(math.Ceil(node.CPUs)), DefaultCPUs)
 
 	args := []string{
 		"-name", node.Name, "-uuid", node.UUID,

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -97,10 +98,7 @@ func checkMemory(nodes []provision.Node) error {
 	)
 
 	for _, node := range nodes {
-		memory := node.Memory
-		if memory == 0 {
-			memory = defaultMemory
-		}
+		memory := cmp.Or(node.Memory, DefaultMemory)
 
 		if memory < minMemory {
 			errs = append(errs, fmt.Errorf("node %s has %d MiB of memory, and needs %d", node.Name, memory>>20, minMemory>>20))
