@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
+	"path"
 	"sync"
 	"time"
 
@@ -19,8 +19,8 @@ import (
 // queryTimeout bounds the wait for one answer.
 const queryTimeout = 5 * time.Second
 
-// devicePrefix is what the paths of clock devices begin with.
-const devicePrefix = "/dev/ptp"
+// devices are the paths of clock devices.
+const devices = "/dev/ptp*"
 
 // Client asks time servers: by NTP, or by NTP with network time security, and
 // clock devices. The zero value is ready. It is safe for concurrent use.
@@ -32,16 +32,16 @@ type Client struct {
 // Ask is a Query. A server is an address or name, with or without a port, or
 // the path of a clock device: /dev/ptp0.
 func (c *Client) Ask(ctx context.Context, server string, secure bool) (Sample, error) {
-	var (
-		sample Sample
-		err    error
-	)
+	var sample Sample
 
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 
+	device, err := path.Match(devices, server)
+
 	switch {
-	case strings.HasPrefix(server, devicePrefix):
+	case err != nil:
+	case device:
 		sample, err = askDevice(server)
 	case secure:
 		sample, err = c.askSecure(ctx, server)
@@ -152,8 +152,8 @@ func (c *Client) session(ctx context.Context, server string) (*nts.Session, erro
 }
 
 // askDevice compares the system's clock with that of a device.
-func askDevice(path string) (Sample, error) {
-	file, err := os.Open(path)
+func askDevice(name string) (Sample, error) {
+	file, err := os.Open(name)
 	if err != nil {
 		return Sample{}, err
 	}

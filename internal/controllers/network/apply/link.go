@@ -246,10 +246,14 @@ func (l links) setting(path, value string) error {
 	return nil
 }
 
-// advertisements has a physical link take addresses and routes from routers,
-// also on a machine that forwards packets, as one that runs pods does.
+// advertisements has a link that leads outside take addresses and routes from
+// routers, also on a machine that forwards packets, as one that runs pods does.
+// What leads to pods must not: they are no routers.
 func (l links) advertisements(link netlink.Link, spec network.LinkSpec) error {
-	if spec.Logical || link.Type() != "device" || link.Attrs().EncapType != "ether" {
+	outside := slices.Contains([]string{"device", "vlan", "bond", "bridge"}, link.Type())
+	mastered := spec.BondSlave.MasterName != "" || spec.BridgeSlave.MasterName != ""
+
+	if !outside || mastered || link.Attrs().EncapType != "ether" {
 		return nil
 	}
 

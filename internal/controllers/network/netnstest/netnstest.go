@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -29,7 +32,10 @@ func Main(m *testing.M) int {
 		return m.Run()
 	}
 
-	if os.Getuid() != 0 {
+	// Fuzzing has workers of its own, which talk to it by inherited files.
+	fuzzing := slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.fuzz") })
+
+	if os.Getuid() != 0 || fuzzing {
 		return m.Run()
 	}
 
@@ -56,4 +62,67 @@ func Need(t testing.TB) {
 	if os.Getenv(inside) == "" {
 		t.Skip("needs root, to make a network namespace")
 	}
+}
+
+// Namespace is a second network namespace.
+type Namespace struct{ file *os.File }
+
+// New makes a namespace that lasts as long as the test. Only its own loopback
+// link is in it, and down.
+func New(t testing.TB) *Namespace {
+	t.Helper()
+	Need(t)
+
+	ns := &Namespace{}
+
+	err := elsewhere(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("making a network namespace: %w", err)
+		}
+
+		var err error
+		ns.file, err = os.Open("/proc/thread-self/ns/net")
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = ns.file.Close() })
+
+	return ns
+}
+
+// FD is a file descriptor of the namespace.
+func (n *Namespace) FD() int { return int(n.file.Fd()) }
+
+// Do calls a function in the namespace. Sockets that it opens stay in there.
+// It must not end the test.
+func (n *Namespace) Do(t testing.TB, f func() error) {
+	t.Helper()
+
+	err := elsewhere(func() error {
+		if err := unix.Setns(n.FD(), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("entering the network namespace: %w", err)
+		}
+
+		return f()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// elsewhere calls a function on a thread that ends with it, whatever namespace
+// it is in then.
+func elsewhere(f func() error) error {
+	done := make(chan error)
+
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		done <- f()
+	}()
+
+	return <-done
 }

@@ -3,10 +3,11 @@ package operator
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -23,92 +24,146 @@ const (
 	// defaultLease is for how long an address counts when the server does not
 	// say.
 	defaultLease = 30 * time.Minute
-	// shortestRenewal keeps a server from being asked all the time.
-	shortestRenewal = 5 * time.Second
 )
 
 // DHCP4 is an operator: a client of DHCP for IPv4.
-func DHCP4(ctx context.Context, logger *slog.Logger, spec network.OperatorSpec, publish func(layer.Specs)) {
+func DHCP4(ctx context.Context, task Task) {
 	for ctx.Err() == nil {
-		err := lease4(ctx, spec, publish)
-		if ctx.Err() != nil {
-			return
+		err := lease4(ctx, task)
+
+		// Without a lease, what it said does not hold.
+		task.Publish(layer.Specs{})
+
+		if ctx.Err() == nil {
+			task.Logger.Warn("asking for an address", "error", err)
+			pause(ctx, task.Clock, retryDHCP)
 		}
-
-		logger.Warn("asking for an address", "error", err)
-		wait(ctx, retryDHCP)
 	}
 }
 
-// wait waits for a time or the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
-
-// lease4 gets an address and keeps it as long as the server allows.
-func lease4(ctx context.Context, spec network.OperatorSpec, publish func(layer.Specs)) error {
-	client, err := nclient4.New(spec.LinkName)
+// lease4 gets an address and keeps it as long as a server allows.
+func lease4(ctx context.Context, task Task) error {
+	client, err := nclient4.New(task.Spec.LinkName)
 	if err != nil {
-		return fmt.Errorf("opening %s: %w", spec.LinkName, err)
+		return fmt.Errorf("opening %s: %w", task.Spec.LinkName, err)
 	}
-	defer client.Close()
 
-	options, err := options4(spec.DHCP4, client.InterfaceAddr())
+	options, err := options4(task.Spec.DHCP4, client.InterfaceAddr(), task.Hostname())
 	if err != nil {
-		return err
+		return errors.Join(err, client.Close())
 	}
 
 	lease, err := client.Request(ctx, options...)
+	if err := errors.Join(err, client.Close()); err != nil {
+		return err
+	}
+
+	ack := lease.ACK
+
+	t, err := take4(task, ack)
 	if err != nil {
 		return err
 	}
 
-	for {
-		found, err := fromACK(spec, lease.ACK)
+	return hold(ctx, task.Clock, t, func(ctx context.Context, rebinding bool) (times, error) {
+		answer, err := renew4(ctx, task.Spec.LinkName, ack, rebinding, options)
 		if err != nil {
-			publish(layer.Specs{})
+			task.Logger.Info("prolonging the lease", "error", err)
 
-			return err
+			return times{}, err
 		}
 
-		publish(found)
-
-		expiry := lease.CreationTime.Add(lease.ACK.IPAddressLeaseTime(defaultLease))
-		wait(ctx, max(shortestRenewal, lease.ACK.IPAddressRenewalTime(time.Until(expiry)/2)))
-
-		// Ask more often as the end comes near.
-		for {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-
-			renewed, err := client.Renew(ctx, lease, options...)
-			if err == nil {
-				lease = renewed
-
-				break
-			}
-
-			left := time.Until(expiry)
-			if left <= 0 {
-				publish(layer.Specs{})
-
-				return fmt.Errorf("renewing the lease: %w", err)
-			}
-
-			wait(ctx, min(left, max(shortestRenewal, left/4)))
+		// Some servers leave out what they have said before.
+		if answer.SubnetMask() == nil {
+			answer.UpdateOption(dhcpv4.OptSubnetMask(ack.SubnetMask()))
 		}
-	}
+
+		ack = answer
+
+		return take4(task, ack)
+	})
 }
 
-// options4 are what the client says and asks for.
-func options4(spec network.DHCP4OperatorSpec, mac net.HardwareAddr) ([]dhcpv4.Modifier, error) {
+// take4 publishes what a server says, and returns the times of the lease.
+func take4(task Task, ack *dhcpv4.DHCPv4) (times, error) {
+	found, err := fromACK(task.Spec, ack)
+	if err != nil {
+		return times{}, fmt.Errorf("%w: %w", errRefused, err)
+	}
+
+	task.Publish(found)
+
+	return timesOf(task.Clock.Now(), ack.IPAddressRenewalTime(0), ack.IPAddressRebindingTime(0), ack.IPAddressLeaseTime(defaultLease)), nil
+}
+
+// renew4 has a lease prolonged: by the server that gave it, which is asked like
+// any other server of the network, or by whoever hears.
+func renew4(
+	ctx context.Context, link string, ack *dhcpv4.DHCPv4, rebinding bool, options []dhcpv4.Modifier,
+) (*dhcpv4.DHCPv4, error) {
+	client, server, err := prolonging4(ctx, link, ack, rebinding)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+
+	request, err := dhcpv4.NewRenewFromAck(ack, options...)
+	if err != nil {
+		return nil, fmt.Errorf("making the request: %w", err)
+	}
+
+	answer, err := client.SendAndRead(ctx, server, request,
+		nclient4.IsMessageType(dhcpv4.MessageTypeAck, dhcpv4.MessageTypeNak))
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", server.IP, err)
+	}
+
+	if answer.MessageType() == dhcpv4.MessageTypeNak {
+		return nil, errRefused
+	}
+
+	return answer, nil
+}
+
+func prolonging4(ctx context.Context, link string, ack *dhcpv4.DHCPv4, rebinding bool) (*nclient4.Client, *net.UDPAddr, error) {
+	server := ack.ServerIdentifier()
+
+	if rebinding || server == nil {
+		client, err := nclient4.New(link)
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening %s: %w", link, err)
+		}
+
+		return client, &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ServerPort}, nil
+	}
+
+	listen := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+		var bound error
+
+		err := conn.Control(func(fd uintptr) {
+			bound = errors.Join(unix.BindToDevice(int(fd), link), unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+		})
+
+		return errors.Join(err, bound)
+	}}
+	own := net.UDPAddr{IP: ack.YourIPAddr, Port: dhcpv4.ClientPort}
+
+	conn, err := listen.ListenPacket(ctx, "udp4", own.String())
+	if err != nil {
+		return nil, nil, fmt.Errorf("listening at %s: %w", own.IP, err)
+	}
+
+	client, err := nclient4.NewWithConn(conn, ack.ClientHWAddr)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("listening at %s: %w", own.IP, err), conn.Close())
+	}
+
+	return client, &net.UDPAddr{IP: server, Port: dhcpv4.ServerPort}, nil
+}
+
+// options4 are what the client says and asks for. It tells the server its name,
+// if it has one that no server gave it.
+func options4(spec network.DHCP4OperatorSpec, mac net.HardwareAddr, hostname string) ([]dhcpv4.Modifier, error) {
 	ask := []dhcpv4.OptionCode{
 		dhcpv4.OptionSubnetMask, dhcpv4.OptionDomainNameServer, dhcpv4.OptionDNSDomainSearchList, dhcpv4.OptionNTPServers,
 		dhcpv4.OptionDomainName, dhcpv4.OptionInterfaceMTU,
@@ -122,7 +177,13 @@ func options4(spec network.DHCP4OperatorSpec, mac net.HardwareAddr) ([]dhcpv4.Mo
 		ask = append(ask, dhcpv4.OptionHostName)
 	}
 
-	options := []dhcpv4.Modifier{dhcpv4.WithRequestedOptions(ask...)}
+	options := []dhcpv4.Modifier{
+		dhcpv4.WithRequestedOptions(ask...), dhcpv4.WithOption(dhcpv4.OptMaxMessageSize(nclient4.MaxMessageSize)),
+	}
+
+	if hostname != "" {
+		options = append(options, dhcpv4.WithOption(dhcpv4.OptHostName(hostname)))
+	}
 
 	switch spec.ClientIdentifier.ClientIdentifier {
 	case network.ClientIdentifierMAC:

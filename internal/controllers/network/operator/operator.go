@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/controllers/keep"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -17,26 +18,41 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
-// Run operates a link until ctx ends. It calls publish with all that it knows
-// whenever that changes; the specs belong to the caller then.
-type Run func(ctx context.Context, logger *slog.Logger, spec network.OperatorSpec, publish func(layer.Specs))
+// Task is what an operator is to do.
+type Task struct {
+	Spec   network.OperatorSpec // LinkName is the link's own name
+	Logger *slog.Logger
+	Clock  Clock
+	// Hostname is the node's name, unless an operator found it out; empty while
+	// there is none.
+	Hostname func() string
+	// Publish tells all that the operator knows. The specs belong to the
+	// caller of Run then.
+	Publish func(layer.Specs)
+}
+
+// Run operates a link until ctx ends. It publishes what it knows whenever that
+// changes.
+type Run func(ctx context.Context, task Task)
 
 // Manager is the controller that runs operators while their specs are there
 // and their links are up.
 type Manager struct {
 	operators map[network.Operator]Run
 	logger    *slog.Logger
+	clock     Clock
 	set       *keep.Set[network.OperatorSpec]
 
-	mu     sync.Mutex
-	found  map[string]layer.Specs
-	notify func()
+	mu       sync.Mutex
+	found    map[string]layer.Specs
+	hostname string
+	notify   func()
 }
 
 // New returns a manager of operators by kind. Specs of other kinds are left
 // alone.
-func New(logger *slog.Logger, operators map[network.Operator]Run) *Manager {
-	m := &Manager{operators: operators, logger: logger, found: map[string]layer.Specs{}, notify: func() {}}
+func New(logger *slog.Logger, clock Clock, operators map[network.Operator]Run) *Manager {
+	m := &Manager{operators: operators, logger: logger, clock: clock, found: map[string]layer.Specs{}, notify: func() {}}
 	m.set = keep.New(m.run, m.forget)
 
 	return m
@@ -47,7 +63,10 @@ func (*Manager) Name() string { return "network.OperatorSpecController" }
 
 // Inputs implements reconcile.Controller.
 func (*Manager) Inputs() []reconcile.Input {
-	return []reconcile.Input{reconcile.In[network.OperatorSpec](), reconcile.In[network.LinkStatus]()}
+	return []reconcile.Input{
+		reconcile.In[network.OperatorSpec](), reconcile.In[network.LinkStatus](),
+		derive.In[network.HostnameSpec](network.HostnameID),
+	}
 }
 
 // Outputs implements reconcile.Controller.
@@ -81,9 +100,19 @@ func (m *Manager) Reconcile(ctx context.Context, rt *reconcile.Runtime) error {
 		}
 	}
 
+	host, err := derive.Find[network.HostnameSpec](ctx, rt, network.HostnameID)
+	if err != nil {
+		return err
+	}
+
 	var found layer.Specs
 
 	m.mu.Lock()
+	m.hostname = ""
+	if host != nil && host.Spec.ConfigLayer != network.ConfigLayerOperator {
+		m.hostname = host.Spec.Hostname
+	}
+
 	for _, id := range slices.Sorted(maps.Keys(wanted)) {
 		// A copy: what is written belongs to the store.
 		specs := m.found[id]
@@ -108,13 +137,22 @@ func (m *Manager) Watch(ctx context.Context, notify func()) error {
 }
 
 func (m *Manager) run(ctx context.Context, id string, spec network.OperatorSpec) {
-	m.operators[spec.Operator](ctx, m.logger.With("operator", id), spec, func(specs layer.Specs) {
-		m.mu.Lock()
-		m.found[id] = specs
-		notify := m.notify
-		m.mu.Unlock()
+	m.operators[spec.Operator](ctx, Task{
+		Spec: spec, Logger: m.logger.With("operator", id), Clock: m.clock,
+		Hostname: func() string {
+			m.mu.Lock()
+			defer m.mu.Unlock()
 
-		notify()
+			return m.hostname
+		},
+		Publish: func(specs layer.Specs) {
+			m.mu.Lock()
+			m.found[id] = specs
+			notify := m.notify
+			m.mu.Unlock()
+
+			notify()
+		},
 	})
 }
 

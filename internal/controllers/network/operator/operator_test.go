@@ -1,8 +1,6 @@
 package operator
 
 import (
-	"context"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -12,14 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/dhcpv4/server4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
 	"github.com/insomniacslk/dhcp/rfc1035label"
-	"github.com/vishvananda/netlink"
 
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/netnstest"
-	"github.com/basalt-os/basalt/internal/reconcile"
-	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
@@ -127,128 +123,85 @@ func FuzzFromACK(f *testing.F) {
 	})
 }
 
-// serve is a DHCP server on a link.
-func serve(t *testing.T, link string) {
-	t.Helper()
-
-	own := net.IPv4(10, 5, 0, 1)
-	server, err := server4.NewServer(link, &net.UDPAddr{IP: net.IPv4zero, Port: 67}, func(conn net.PacketConn, _ net.Addr, request *dhcpv4.DHCPv4) {
-		kind := dhcpv4.MessageTypeOffer
-		if request.MessageType() == dhcpv4.MessageTypeRequest {
-			kind = dhcpv4.MessageTypeAck
-		}
-
-		reply, err := dhcpv4.NewReplyFromRequest(request, dhcpv4.WithMessageType(kind), dhcpv4.WithYourIP(net.IPv4(10, 5, 0, 2)),
-			dhcpv4.WithServerIP(own), dhcpv4.WithOption(dhcpv4.OptServerIdentifier(own)), dhcpv4.WithNetmask(net.CIDRMask(24, 32)),
-			dhcpv4.WithRouter(own), dhcpv4.WithOption(dhcpv4.OptHostName("leased")), dhcpv4.WithLeaseTime(3600))
-		if err == nil {
-			_, _ = conn.WriteTo(reply.ToBytes(), &net.UDPAddr{IP: net.IPv4bcast, Port: 68})
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
+func reply6(options ...dhcpv6.Modifier) *dhcpv6.Message {
+	reply := &dhcpv6.Message{MessageType: dhcpv6.MessageTypeReply}
+	for _, o := range options {
+		o(reply)
 	}
 
-	done := make(chan struct{})
-
-	go func() {
-		defer close(done)
-
-		_ = server.Serve()
-	}()
-
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-done
-	})
+	return reply
 }
 
-func TestDHCP4(t *testing.T) {
-	netnstest.Need(t)
+func TestFromReply(t *testing.T) {
+	t.Parallel()
 
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "client"
-	veth := netlink.NewVeth(attrs)
-	veth.PeerName = "server"
-
-	if err := netlink.LinkAdd(veth); err != nil {
-		t.Fatal(err)
+	spec := network.OperatorSpec{Operator: network.OperatorDHCP6, LinkName: "eth0", DHCP6: network.DHCP6OperatorSpec{RouteMetric: 1024}}
+	own := dhcpv6.OptIAAddress{IPv6Addr: net.ParseIP("2001:db8::5"), ValidLifetime: time.Hour}
+	address := network.AddressSpec{
+		Address: netip.MustParsePrefix("2001:db8::5/128"), LinkName: "eth0", Family: network.FamilyInet6,
+		Flags: network.AddressFlagPermanent, Priority: 1024,
 	}
+	over := own
+	over.ValidLifetime = 0
 
-	for _, name := range []string{"client", "server"} {
-		link, err := netlink.LinkByName(name)
+	for _, test := range []struct {
+		name  string
+		reply *dhcpv6.Message
+		skip  bool
+		want  layer.Specs
+		fails bool
+	}{
+		{"an address", reply6(dhcpv6.WithIANA(own)), false, layer.Specs{Addresses: []network.AddressSpec{address}}, false},
+		{
+			"a name", reply6(dhcpv6.WithIANA(own), dhcpv6.WithFQDN(0, "one.test")), false,
+			layer.Specs{Addresses: []network.AddressSpec{address}, Hostnames: []network.HostnameSpec{{Hostname: "one", Domainname: "test"}}}, false,
+		},
+		{
+			"a name that is not wanted", reply6(dhcpv6.WithIANA(own), dhcpv6.WithFQDN(0, "one.test")), true,
+			layer.Specs{Addresses: []network.AddressSpec{address}}, false,
+		},
+		{
+			"servers alone", reply6(dhcpv6.WithDNS(net.ParseIP("2001:db8::53"))), false,
+			layer.Specs{Resolvers: []network.ResolverSpec{{DNSServers: []netip.Addr{netip.MustParseAddr("2001:db8::53")}}}}, false,
+		},
+		{"an address that ends now", reply6(dhcpv6.WithIANA(over)), false, layer.Specs{}, true},
+		{
+			"a refusal", reply6(dhcpv6.WithOption(&dhcpv6.OptStatusCode{StatusCode: iana.StatusNoBinding})), false, layer.Specs{}, true,
+		},
+	} {
+		spec := spec
+		spec.DHCP6.SkipHostnameRequest = test.skip
+
+		got, err := fromReply(spec, test.reply)
+		if (err != nil) != test.fails {
+			t.Errorf("%s: %v", test.name, err)
+		}
+
+		if diff := cmp.Diff(test.want, got, comparers); err == nil && diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func FuzzFromReply(f *testing.F) {
+	f.Add(reply6(dhcpv6.WithIANA(dhcpv6.OptIAAddress{IPv6Addr: net.ParseIP("2001:db8::5"), ValidLifetime: time.Hour}),
+		dhcpv6.WithFQDN(0, "one.test"), dhcpv6.WithDNS(net.ParseIP("2001:db8::53"))).ToBytes())
+
+	f.Fuzz(func(t *testing.T, data []byte) {
+		message, err := dhcpv6.MessageFromBytes(data)
 		if err != nil {
-			t.Fatal(err)
+			return
 		}
 
-		if err := netlink.LinkSetUp(link); err != nil {
-			t.Fatal(err)
+		specs, err := fromReply(network.OperatorSpec{LinkName: "eth0"}, message)
+		if err != nil {
+			return
 		}
 
-		if name == "server" {
-			if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 5, 0, 1), Mask: net.CIDRMask(24, 32)}}); err != nil {
-				t.Fatal(err)
+		for _, a := range specs.Addresses {
+			if !a.Address.IsValid() || !a.Address.Addr().Is6() {
+				t.Errorf("address %v", a.Address)
 			}
 		}
-	}
-
-	serve(t, "server")
-
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-
-	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
-
-	if err := engine.Register(New(slog.New(slog.DiscardHandler), map[network.Operator]Run{network.OperatorDHCP4: DHCP4})); err != nil {
-		t.Fatal(err)
-	}
-
-	engineCtx, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(engineCtx) }()
-
-	defer func() {
-		stop()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
-
-	if err := store.Create(ctx, resource.New("dhcp4/client", dhcp4("client")), "test"); err != nil {
-		t.Fatal(err)
-	}
-
-	if err := store.Create(ctx, resource.New("client", network.LinkStatus{LinkState: true}), "test"); err != nil {
-		t.Fatal(err)
-	}
-
-	const id = "operator/client/10.5.0.2/24"
-
-	await(ctx, t, store, id, true)
-
-	found, err := resource.WaitForIn(ctx, store, network.ConfigNamespaceName, "operator/hostname",
-		func(r *resource.Resource[network.HostnameSpec]) bool { return r != nil })
-	if err != nil || found.Spec.Hostname != "leased" || found.Spec.ConfigLayer != network.ConfigLayerOperator {
-		t.Errorf("hostname %+v, %v", found, err)
-	}
-
-	// Without the operator, what it found out goes.
-	if err := store.Destroy(ctx, resource.PointerOf[network.OperatorSpec]("dhcp4/client"), "test"); err != nil {
-		t.Fatal(err)
-	}
-
-	await(ctx, t, store, id, false)
-}
-
-func await(ctx context.Context, t *testing.T, store *resource.Store, id string, present bool) {
-	t.Helper()
-
-	_, err := resource.WaitForIn(ctx, store, network.ConfigNamespaceName, id,
-		func(r *resource.Resource[network.AddressSpec]) bool { return (r != nil) == present })
-	if err != nil {
-		t.Fatalf("waiting for %s: %v", id, err)
-	}
+	})
 }

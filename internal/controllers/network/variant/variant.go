@@ -78,7 +78,10 @@ func Machine(d Dependencies) []reconcile.Controller {
 			DefaultNames(d.Config),
 			Cmdline(settings),
 			Documents(d.Config),
-			operator.New(d.Logger, map[networkresource.Operator]operator.Run{networkresource.OperatorDHCP4: operator.DHCP4}),
+			operator.New(d.Logger, operator.SystemClock{}, map[networkresource.Operator]operator.Run{
+				networkresource.OperatorDHCP4: operator.DHCP4,
+				networkresource.OperatorDHCP6: operator.DHCP6,
+			}),
 		},
 		platform.Controllers(d.PlatformCache),
 		layer.Merges(),
