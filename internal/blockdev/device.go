@@ -25,8 +25,13 @@ const (
 	Exclusive
 )
 
-// ErrInUse says that a device cannot be had alone.
-var ErrInUse = errors.New("the device is in use")
+// Errors of devices.
+var (
+	// ErrInUse says that a device cannot be had alone.
+	ErrInUse = errors.New("the device is in use")
+	// ErrLocked says that somebody else works on the partitions of a disk.
+	ErrLocked = errors.New("another works on the partitions of the disk")
+)
 
 // Handle is an open device. It is safe for concurrent use as far as reading
 // and writing goes.
@@ -40,7 +45,9 @@ type Handle interface {
 	Sync() error
 	// Zero makes a range read as zeros, as fast as the device can.
 	Zero(offset, length uint64) error
-	// Lock keeps others that lock it too from the device until it is closed.
+	// Lock keeps others that lock it too from the device until it is closed. It
+	// fails at once with [ErrLocked] while somebody else has it. Who changes the
+	// partitions of a disk locks it as long as it works on them.
 	Lock() error
 	// AddPartition, ResizePartition and DeletePartition tell the kernel what
 	// has changed in the partition table, partition by partition: others may
@@ -114,7 +121,12 @@ func (h handle) Size() (uint64, error) {
 
 // Lock implements [Handle].
 func (h handle) Lock() error {
-	return h.do("locking", func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX) })
+	err := h.do("locking", func(fd uintptr) error { return unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("locking %s: %w", h.Name(), ErrLocked)
+	}
+
+	return err
 }
 
 // zeroStep is how much is written at once where the device cannot erase.

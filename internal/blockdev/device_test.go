@@ -23,6 +23,16 @@ func TestHandleOfTheKernel(t *testing.T) {
 		t.Error(err)
 	}
 
+	other, err := blockdev.Devices{}.Open(node, blockdev.Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+
+	if err := other.Lock(); !errors.Is(err, blockdev.ErrLocked) {
+		t.Errorf("locked twice: %v", err)
+	}
+
 	if size, err := h.Size(); err != nil || size != 64<<20 {
 		t.Errorf("size %d, %v", size, err)
 	}

@@ -37,6 +37,7 @@ type disk struct {
 	parts map[int]blockdev.Range
 	minor int
 	inUse bool
+	lock  *handle // that has it
 }
 
 // New is a machine without disks.
@@ -289,6 +290,12 @@ func (h *handle) wrote() {
 
 // Close tells, as the machine's does, that something was written.
 func (h *handle) Close() error {
+	h.machine.mu.Lock()
+	if h.d.lock == h {
+		h.d.lock = nil
+	}
+	h.machine.mu.Unlock()
+
 	if h.written {
 		h.machine.changes <- h.name
 	}
@@ -297,7 +304,19 @@ func (h *handle) Close() error {
 }
 
 func (h *handle) Sync() error { return nil }
-func (h *handle) Lock() error { return nil }
+
+func (h *handle) Lock() error {
+	h.machine.mu.Lock()
+	defer h.machine.mu.Unlock()
+
+	if h.d.lock != nil && h.d.lock != h {
+		return blockdev.ErrLocked
+	}
+
+	h.d.lock = h
+
+	return nil
+}
 
 func (h *handle) Size() (uint64, error) {
 	h.machine.mu.Lock()

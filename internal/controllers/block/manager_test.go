@@ -393,6 +393,41 @@ provisioning: {minSize: 1GiB}
 	}
 }
 
+// While a disk is being installed to, its partitions are left alone.
+func TestLockedDisk(t *testing.T) {
+	n := newNode(t)
+	n.Add("vda", virtio, 10*gib, nil)
+	n.install("vda", 10*gib)
+
+	h, err := n.Open("/dev/vda", blockdev.Write)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := h.Lock(); err != nil {
+		t.Fatal(err)
+	}
+
+	before := n.Writes("vda")
+
+	n.configure(base)
+	n.boots()
+
+	wait(n, "STATE", func(s *block.VolumeStatus) bool {
+		return s != nil && s.Phase == block.VolumePhaseWaiting && strings.Contains(s.ErrorMessage, "another works on")
+	})
+
+	if n.Writes("vda") != before {
+		t.Error("the disk was written to")
+	}
+
+	h.Close()
+
+	if s := n.phase("STATE", block.VolumePhaseReady); s.ErrorMessage != "" {
+		t.Errorf("STATE: %s", s.ErrorMessage)
+	}
+}
+
 func TestLifecycle(t *testing.T) {
 	n := newNode(t)
 	n.Add("vda", virtio, 10*gib, nil)

@@ -28,9 +28,18 @@ func (m *manager) advance(ctx context.Context, w *world, v *volume, all []*volum
 	}
 
 	phase := v.status.Phase
+	v.status.ErrorMessage = ""
 
 	err := m.steps(ctx, w, v, all, func() { phase = v.status.Phase })
-	if err != nil {
+
+	switch {
+	case errors.Is(err, blockdev.ErrLocked):
+		v.status.ErrorMessage, v.locked = err.Error(), true
+
+		if v.status.Phase == block.VolumePhaseMissing {
+			v.status.Phase = block.VolumePhaseWaiting
+		}
+	case err != nil:
 		v.status.PreFailPhase, v.status.Phase, v.status.ErrorMessage = phase, block.VolumePhaseFailed, err.Error()
 	}
 

@@ -25,6 +25,10 @@ import (
 // has changed.
 const retryPause = 30 * time.Second
 
+// lockedPause is how long until a look whether a disk is free whose partitions
+// another works on, such as the installation.
+const lockedPause = time.Second
+
 // Maker makes file systems, as [mkfs.Maker] does.
 type Maker interface {
 	Make(ctx context.Context, node string, size uint64, spec mkfs.Spec) error
@@ -107,8 +111,11 @@ func (m *manager) reconcile(ctx context.Context, rt *reconcile.Runtime) error {
 			rt.Logger().Info("volume", "id", v.id, "phase", v.status.Phase, "location", v.status.Location, "error", v.status.ErrorMessage)
 		}
 
-		if v.status.Phase == block.VolumePhaseFailed {
+		switch {
+		case v.status.Phase == block.VolumePhaseFailed:
 			rt.RequeueAfter(retryPause)
+		case v.locked:
+			rt.RequeueAfter(lockedPause)
 		}
 
 		errs = append(errs, reconcile.Modify(ctx, rt, v.id, func(r *resource.Resource[block.VolumeStatus]) error {
@@ -132,6 +139,7 @@ type volume struct {
 	id     string
 	config block.VolumeConfig
 	status block.VolumeStatus
+	locked bool // the disk is another's to change for now
 }
 
 // volumes are those that shall be, in the order in which they are made.
