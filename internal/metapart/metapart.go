@@ -35,6 +35,10 @@ const (
 	KeyUUIDOverride         Key = 0x0f
 	KeyUniqueMachineToken   Key = 0x10
 	KeyDiskImageBootloader  Key = 0x11
+
+	// KeyTrial is ours: what became of the last upgrade, as JSON. The wire's own
+	// keys are far below.
+	KeyTrial Key = 0x1001
 )
 
 // Layout of a copy. All numbers are big endian.

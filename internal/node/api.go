@@ -61,21 +61,23 @@ func (n *Node) machineServer() (*grpc.Server, func(), error) {
 	facts := stored.New(n.store)
 
 	services, err := server.New(server.Options{
-		Logger:      n.logger,
-		Platform:    server.Platform{Name: n.platform, Mode: "container"},
-		Machine:     lifecycle{n},
-		Services:    n.supervisor,
-		Logs:        n.book,
-		Events:      n.events,
-		Config:      configuration{n},
-		Credentials: facts,
-		Etcd:        facts,
-		Cluster:     facts,
-		Clock:       facts,
-		Containers:  containers.New(n.containerd),
-		Images:      containers.NewImages(n.containerd, n.puller, n.store),
-		Controllers: n.engine,
-		Disks:       n.disks(),
+		Logger:       n.logger,
+		Platform:     server.Platform{Name: n.platform.name, Mode: string(n.platform.mode)},
+		Machine:      lifecycle{n},
+		Installation: n.installer,
+		Meta:         values{Values: n.meta, platform: n.platform},
+		Services:     n.supervisor,
+		Logs:         n.book,
+		Events:       n.events,
+		Config:       configuration{n},
+		Credentials:  facts,
+		Etcd:         facts,
+		Cluster:      facts,
+		Clock:        facts,
+		Containers:   containers.New(n.containerd),
+		Images:       containers.NewImages(n.containerd, n.puller, n.store),
+		Controllers:  n.engine,
+		Disks:        n.disks(),
 	})
 	if err != nil {
 		return nil, nil, err

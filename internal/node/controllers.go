@@ -23,6 +23,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/runtime"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/trial"
 	"github.com/basalt-os/basalt/internal/trust"
 	"github.com/basalt-os/basalt/internal/version"
 )
@@ -36,7 +37,7 @@ const downloadTimeout = 30 * time.Second
 // podResolvConf is what pods get as their resolver configuration.
 const podResolvConf = "/system/resolved/resolv.conf"
 
-// controllers are all controllers of a container node.
+// controllers are all controllers of the node.
 func (n *Node) controllers() []reconcile.Controller {
 	reader := &configured.Reader{}
 
@@ -50,13 +51,14 @@ func (n *Node) controllers() []reconcile.Controller {
 		n.network(reader),
 		secrets.Controllers(secrets.Dependencies{Config: reader, Signer: &trust.Client{}, Logger: n.logger, Now: time.Now}),
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
+		n.diskControllers(reader),
 		runtime.Controllers(runtime.Dependencies{
-			Config: reader, Name: version.Name, Version: version.Tag, Platform: n.platform,
+			Machine: n.kernel(),
+			Config:  reader, Name: version.Name, Version: version.Tag, Platform: n.platform.name,
 			Proc: "/proc", Sys: "/sys", Dev: "/dev", Events: n.events, Logs: n.book, Logger: n.logger,
 		}),
 		hardware.Controllers("/proc", "/sys"),
 		perf.Controllers("/proc"),
-		block.Controllers("/proc/self/mountinfo"),
 		cri.Controllers(reader, files.Folder{Path: seccompProfiles}),
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,
@@ -64,7 +66,7 @@ func (n *Node) controllers() []reconcile.Controller {
 		}),
 		k8s.Controllers(k8s.Dependencies{
 			Config:      reader,
-			Host:        kubelet.Host{Container: true, CgroupV1: !n.groups.Unified()},
+			Host:        kubelet.Host{Container: n.platform.isContainer(), CgroupV1: !n.groups.Unified()},
 			SecretsRoot: staticpod.SecretsRoot, ConfigRoot: staticpod.ConfigRoot,
 			HTTP: &http.Client{Timeout: downloadTimeout}, Now: time.Now, Logger: n.logger,
 		}),
@@ -73,6 +75,27 @@ func (n *Node) controllers() []reconcile.Controller {
 	}
 
 	return all
+}
+
+// kernel is the node's own; nil in a container.
+func (n *Node) kernel() *runtime.Machine {
+	if n.platform.isContainer() {
+		return nil
+	}
+
+	return &runtime.Machine{Modules: n.modules}
+}
+
+// diskControllers are those of disks and volumes, and, where the boot loader is
+// on a disk of the machine's own, of new versions.
+func (n *Node) diskControllers(reader *configured.Reader) []reconcile.Controller {
+	if n.platform.isContainer() {
+		return append(block.Controllers("/proc/self/mountinfo"), runtime.DevicesStatus())
+	}
+
+	return append(block.Machine(block.OfMachine(reader, n.reaper)), trial.Controller(trial.Dependencies{
+		Config: reader, Machine: trialMachine{n}, Begun: time.Now(), Now: time.Now,
+	}))
 }
 
 // hostname is the name of this UTS namespace.

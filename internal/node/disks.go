@@ -12,7 +12,7 @@ import (
 
 // disks are the disks that the API speaks of.
 func (n *Node) disks() server.Disks {
-	if n.platform == "container" {
+	if n.platform.isContainer() {
 		return hostDisks{}
 	}
 

@@ -9,15 +9,16 @@ import (
 
 // Control groups of the node, below the root of its own namespace.
 const (
-	groupInit    = "init"
-	groupSystem  = "system/runtime"
-	groupGateway = "system/apid"
-	groupTrust   = "system/trustd"
-	groupRuntime = "podruntime/runtime"
-	groupShim    = "podruntime/shim"
-	groupEtcd    = "podruntime/etcd"
-	groupKubelet = "podruntime/kubelet"
-	groupPods    = "kubepods"
+	groupInit      = "init"
+	groupSystem    = "system/runtime"
+	groupGateway   = "system/apid"
+	groupTrust     = "system/trustd"
+	groupRuntime   = "podruntime/runtime"
+	groupShim      = "podruntime/shim"
+	groupEtcd      = "podruntime/etcd"
+	groupInstaller = "system/installer"
+	groupKubelet   = "podruntime/kubelet"
+	groupPods      = "kubepods"
 )
 
 // groupLimits are the shares of the groups that matter when the node is busy:
@@ -37,6 +38,7 @@ func groupLimits() []struct {
 		{groupGateway, cgroup.Limits{CPUWeight: 500, MemoryMax: 128 * mebibyte, MemoryLow: 16 * mebibyte}},
 		{groupTrust, cgroup.Limits{CPUWeight: 250, MemoryMax: 64 * mebibyte}},
 		{groupRuntime, cgroup.Limits{CPUWeight: 500, MemoryLow: 96 * mebibyte}},
+		{groupInstaller, cgroup.Limits{}},
 		{groupShim, cgroup.Limits{}},
 		{groupEtcd, cgroup.Limits{CPUWeight: 1000, MemoryLow: 64 * mebibyte}},
 		{groupKubelet, cgroup.Limits{CPUWeight: 500, MemoryLow: 64 * mebibyte}},

@@ -185,7 +185,7 @@ func (c configuration) Validate(_ context.Context, next []byte) ([]string, error
 		return nil, err
 	}
 
-	return cfg.Validate(machineconfig.Container)
+	return cfg.Validate(c.n.platform.mode)
 }
 
 // NeedsReboot implements [server.Config]. Everything follows the configuration

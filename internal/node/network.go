@@ -1,21 +1,17 @@
 package node
 
 import (
-	"os"
 	"time"
 
 	"github.com/basalt-os/basalt/internal/controllers/clock"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
-	"github.com/basalt-os/basalt/internal/controllers/network/platform"
+	networkplatform "github.com/basalt-os/basalt/internal/controllers/network/platform"
 	"github.com/basalt-os/basalt/internal/controllers/network/variant"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/timesync"
 )
-
-// kernelCmdline is the kernel's command line.
-const kernelCmdline = "/proc/cmdline"
 
 // machineClock goes on while the machine is off.
 const machineClock = "/dev/rtc0"
@@ -23,7 +19,7 @@ const machineClock = "/dev/rtc0"
 // clock are the controllers of the node's time: a container has the clock of
 // its host.
 func (n *Node) clock(reader *configured.Reader) []reconcile.Controller {
-	if n.platform == "container" {
+	if n.platform.isContainer() {
 		return clock.Controllers()
 	}
 
@@ -39,17 +35,12 @@ func (n *Node) network(reader *configured.Reader) []reconcile.Controller {
 		Config: reader, Kernel: network.Netlink{}, Hostname: hostname{}, Logger: n.logger, PodResolvConf: podResolvConf,
 	}
 
-	if n.platform == "container" {
+	if n.platform.isContainer() {
 		return variant.Container(common)
 	}
 
-	cmdline, err := os.ReadFile(kernelCmdline)
-	if err != nil {
-		n.logger.Warn("reading the kernel's command line", "error", err)
-	}
-
 	return variant.Machine(variant.Dependencies{
-		Dependencies: common, Apply: apply.Netlink{}, Cmdline: string(cmdline),
-		PlatformCache: platform.File{Folder: "/system/state", Name: "platform-network.yaml"},
+		Dependencies: common, Apply: apply.Netlink{}, Cmdline: n.platform.commandLine,
+		PlatformCache: networkplatform.File{Folder: stateDir, Name: "platform-network.yaml"},
 	})
 }

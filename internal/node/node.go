@@ -8,21 +8,23 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 
+	"github.com/basalt-os/basalt/internal/acquire"
 	"github.com/basalt-os/basalt/internal/cgroup"
 	"github.com/basalt-os/basalt/internal/events"
+	"github.com/basalt-os/basalt/internal/kmod/loader"
 	"github.com/basalt-os/basalt/internal/logs"
 	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/meta"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources"
@@ -37,7 +39,7 @@ const maxFiles = 1 << 20
 // Node is a running node.
 type Node struct {
 	logger   *slog.Logger
-	platform string
+	platform platform
 
 	store  *resource.Store
 	table  *resources.Table
@@ -54,6 +56,12 @@ type Node struct {
 	containerd *containerd.Client
 	puller     container.Puller
 	member     *member
+	meta       *meta.Values
+	state      *stateFolder
+	configs    acquire.Store
+	installer  *installer
+	loader     bootLoader
+	modules    *loader.Loader // of a machine
 
 	wg  sync.WaitGroup // of all goroutines that live as long as the node
 	end chan machine.Power
@@ -62,21 +70,30 @@ type Node struct {
 // Run is PID 1. It returns only with an error, and then the machine has ended
 // as far as this process is concerned.
 func Run(ctx context.Context, _ *slog.Logger) error {
-	book := logs.NewBook(logs.DefaultBufferSize, nil)
-	output := io.MultiWriter(os.Stdout, book.Open("machined"))
-	logger := slog.New(slog.NewTextHandler(output, nil))
-
 	if os.Getpid() != 1 {
 		return errors.New("starting machined: it must be the first process of a machine or a PID namespace")
 	}
 
-	power, err := run(ctx, logger, book)
+	commandLine, err := readOptional("/proc/cmdline")
+	if err != nil {
+		return fmt.Errorf("reading the kernel's command line: %w", err)
+	}
+
+	on := detectPlatform(os.Getenv("PLATFORM"), string(commandLine))
+	book := logs.NewBook(logs.DefaultBufferSize, nil)
+	logger := slog.New(slog.NewMultiHandler(console(on), slog.NewTextHandler(book.Open("machined"), nil)))
+
+	power, err := run(ctx, on, logger, book)
 	if err != nil {
 		// Without its parts the node cannot even be asked what is wrong. The
 		// next start may find better conditions.
 		logger.Error("node failed", "error", err)
 
 		power = machine.Restart
+
+		if !on.isContainer() {
+			time.Sleep(readingTime)
+		}
 	}
 
 	logger.Info("ending machine", "how", power.String())
@@ -84,14 +101,30 @@ func Run(ctx context.Context, _ *slog.Logger) error {
 	return errors.Join(err, machine.End(power))
 }
 
-func run(ctx context.Context, logger *slog.Logger, book *logs.Book) (machine.Power, error) {
-	logger.Info("starting node", "version", version.Version)
+// readingTime is how long a person at the console can read why the machine
+// failed, before it starts again.
+const readingTime = 10 * time.Second
+
+// console is where the log goes for people: a machine's consoles show the
+// kernel's log.
+func console(on platform) slog.Handler {
+	if !on.isContainer() {
+		if device, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
+			return logs.KmsgHandler(device, "machined")
+		}
+	}
+
+	return slog.NewTextHandler(os.Stdout, nil)
+}
+
+func run(ctx context.Context, on platform, logger *slog.Logger, book *logs.Book) (machine.Power, error) {
+	logger.Info("starting node", "version", version.Version, "platform", on.name)
 
 	ctx, cancel := context.WithCancel(ctx)
 
 	n := &Node{
 		logger:   logger,
-		platform: cmp.Or(os.Getenv("PLATFORM"), "container"),
+		platform: on,
 		store:    resource.NewStore(),
 		book:     book,
 		events:   events.NewRing(events.DefaultCapacity, nil),
@@ -99,8 +132,13 @@ func run(ctx context.Context, logger *slog.Logger, book *logs.Book) (machine.Pow
 		reaper:   machine.NewReaper(logger),
 		puller:   container.Puller{HostsDir: registryHostsDir},
 		member:   newMember(logger, etcdData),
+		state:    newStateFolder(),
+		configs:  acquire.Store{Dir: stateDir},
 		end:      make(chan machine.Power, 1),
 	}
+	n.meta = meta.New(n.store)
+	n.installer = &installer{n: n}
+	n.loader = noBootLoader{}
 	n.engine = reconcile.NewEngine(n.store, logger)
 	n.supervisor = service.NewSupervisor(logger, book, n)
 	n.sequencer = machine.NewSequencer(logger, n)
@@ -115,6 +153,14 @@ func run(ctx context.Context, logger *slog.Logger, book *logs.Book) (machine.Pow
 			logger.Error("collecting dead processes", "error", err)
 		}
 	})
+
+	if n.platform.isContainer() {
+		if err := n.state.arrive(); err != nil {
+			return 0, err
+		}
+	} else if err := n.prepareMachine(); err != nil {
+		return 0, err
+	}
 
 	if err := n.prepare(); err != nil {
 		return 0, err

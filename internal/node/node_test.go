@@ -1,10 +1,8 @@
 package node
 
 import (
-	"encoding/base64"
 	"errors"
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +13,7 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/resources/v1alpha1"
 	"github.com/basalt-os/basalt/internal/server"
+	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
 func TestContainerdConfigIsTOML(t *testing.T) {
@@ -43,30 +42,76 @@ func TestContainerdConfigIsTOML(t *testing.T) {
 	}
 }
 
-func TestReadConfig(t *testing.T) {
-	stored := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(stored, []byte("stored"), 0o600); err != nil {
+func TestDetectPlatform(t *testing.T) {
+	for name, test := range map[string]struct {
+		environment, commandLine string
+		name                     string
+		mode                     machineconfig.Mode
+	}{
+		"a container on a machine of the same kind": {"container", "talos.platform=metal", "container", machineconfig.Container},
+		"metal":               {"", "console=ttyS0 talos.platform=metal", "metal", machineconfig.Metal},
+		"a cloud":             {"", "talos.platform=hcloud", "hcloud", machineconfig.Cloud},
+		"the last one counts": {"", "talos.platform=metal talos.platform=aws", "aws", machineconfig.Cloud},
+		"nothing is said":     {"", "quiet", "metal", machineconfig.Metal},
+	} {
+		if got := detectPlatform(test.environment, test.commandLine); got.name != test.name || got.mode != test.mode {
+			t.Errorf("%s: %s, %s", name, got.name, got.mode)
+		}
+	}
+}
+
+func TestStateFolder(t *testing.T) {
+	s := newStateFolder()
+
+	var done []string
+
+	do := func(what string) {
+		t.Helper()
+
+		if err := s.whenThere(func() error {
+			done = append(done, what)
+
+			return nil
+		}); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+
+	do("first")
+	s.absent()
+
+	if there, err := s.wait(t.Context()); there || err != nil {
+		t.Errorf("before it arrives: %t, %v", there, err)
+	}
+
+	if err := s.arrive(); err != nil {
 		t.Fatal(err)
 	}
 
-	given := base64.StdEncoding.EncodeToString([]byte("given"))
+	do("second")
+	s.leave()
+	do("never")
 
-	for _, test := range []struct {
-		name, path, userData, want string
-		err                        bool
-	}{
-		{name: "stored wins", path: stored, userData: given, want: "stored"},
-		{name: "given by the platform", path: stored + "-missing", userData: given, want: "given"},
-		{name: "none", path: stored + "-missing"},
-		{name: "not base64", path: stored + "-missing", userData: "%", err: true},
-		{name: "unreadable", path: filepath.Dir(stored), err: true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := readConfig(test.path, test.userData)
-			if string(got) != test.want || (err != nil) != test.err {
-				t.Errorf("got %q, %v, want %q", got, err, test.want)
-			}
-		})
+	if diff := cmp.Diff([]string{"first", "second"}, done); diff != "" {
+		t.Errorf("done (-want +got):\n%s", diff)
+	}
+}
+
+func TestLineWriter(t *testing.T) {
+	var lines []string
+
+	w := &lineWriter{tell: func(line string) { lines = append(lines, line) }}
+	for _, text := range []string{"one\ntw", "o\r\n\n", strings.Repeat("x", maxLine+1), "y\nlast"} {
+		if n, err := w.Write([]byte(text)); n != len(text) || err != nil {
+			t.Fatalf("wrote %d, %v", n, err)
+		}
+	}
+
+	w.flush()
+
+	want := []string{"one", "two", "", strings.Repeat("x", maxLine), "xy", "last"}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }
 

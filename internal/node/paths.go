@@ -30,7 +30,8 @@ const (
 	seccompProfiles = "/var/lib/kubelet/seccomp/profiles"
 
 	registryHostsDir = "/etc/cri/conf.d/hosts"
-	machineConfig    = "/system/state/config.yaml"
+	stateDir         = "/system/state"
+	embeddedConfig   = "/usr/local/etc/talos/config.yaml"
 
 	etcdData    = "/var/lib/etcd"
 	etcdPKI     = "/system/secrets/etcd"

@@ -30,21 +30,38 @@ func task(name string, timeout time.Duration, run func(ctx context.Context) erro
 
 // initializeSequence starts what the node needs to be told what to do.
 func (n *Node) initializeSequence() machine.Sequence {
-	return machine.Sequence{Kind: machine.Initialize, Phases: []machine.Phase{
-		{Name: "machined", Tasks: []machine.Task{
-			task("startMachined", 0, n.startService("machined")),
-			task("startContainerd", 0, n.startService("containerd")),
-			task("startApid", 0, n.startService("apid")),
-		}},
-		{Name: "config", Tasks: []machine.Task{task("loadConfig", 0, n.loadConfig)}},
-	}}
+	phases := []machine.Phase{{Name: "earlyServices", Tasks: []machine.Task{
+		task("startMachined", 0, n.startService("machined")),
+		task("startContainerd", 0, n.startService("containerd")),
+		task("startApid", 0, n.startService("apid")),
+	}}}
+
+	if !n.platform.isContainer() {
+		phases = append(phases, machine.Phase{Name: "meta", Tasks: []machine.Task{
+			task("loadMeta", 0, n.loadMeta),
+		}}, machine.Phase{Name: "noteBoot", Tasks: []machine.Task{
+			task("noteBoot", 0, n.noteBoot),
+		}})
+	}
+
+	phases = append(phases, machine.Phase{Name: "config", Tasks: []machine.Task{task("loadConfig", 0, n.loadConfig)}})
+
+	return machine.Sequence{Kind: machine.Initialize, Phases: phases}
 }
 
 // bootSequence brings up everything that the configuration asks for.
 func (n *Node) bootSequence() machine.Sequence {
-	return machine.Sequence{Kind: machine.Boot, Phases: []machine.Phase{
-		{Name: "startEverything", Tasks: []machine.Task{task("startAllServices", startTimeout, n.startAllServices)}},
-	}}
+	var phases []machine.Phase
+
+	if !n.platform.isContainer() {
+		phases = append(phases, machine.Phase{Name: "ephemeral", Tasks: []machine.Task{
+			task("mountEphemeralPartition", 0, n.mountEphemeral),
+		}})
+	}
+
+	return machine.Sequence{Kind: machine.Boot, Phases: append(phases, machine.Phase{Name: "startEverything", Tasks: []machine.Task{
+		task("startAllServices", startTimeout, n.startAllServices),
+	}})}
 }
 
 // stopPhases end everything that runs. They go on over failures: a node that
@@ -60,6 +77,7 @@ func (n *Node) stopPhases() []machine.Phase {
 				return n.supervisor.Close(ctx, "machined")
 			}),
 		}},
+		{Name: "unmountSystem", Tolerant: true, Tasks: []machine.Task{task("teardownVolumes", closeVolumes, n.unmountVolumes)}},
 	}
 }
 
@@ -116,6 +134,13 @@ func (n *Node) bootNode(ctx context.Context) error {
 		return err
 	}
 
+	if !n.platform.isContainer() {
+		again, err := n.beforeBoot(ctx)
+		if err != nil || again {
+			return err
+		}
+	}
+
 	if err := n.sequencer.Run(ctx, n.bootSequence()); err != nil {
 		return err
 	}
@@ -136,13 +161,23 @@ func (n *Node) endNode(ctx context.Context, kind machine.Kind, power machine.Pow
 		return err
 	}
 
+	before, _ := n.stage.get()
+
 	n.wg.Go(func() {
-		// A node whose services have been stopped ends even when the rest of
-		// the sequence failed: nobody could reach it any more.
-		if err := run(machine.Sequence{Kind: kind, Phases: phases}); err != nil {
+		err := run(machine.Sequence{Kind: kind, Phases: phases})
+		if err != nil {
 			n.logger.Error("sequence ended early", "sequence", kind, "error", err)
 		}
 
+		if err != nil && kind == machine.Upgrade {
+			// It fails before anything is stopped: see stopPhases.
+			n.stage.set(before)
+
+			return
+		}
+
+		// A node whose services have been stopped ends even when the rest of
+		// the sequence failed: nobody could reach it any more.
 		n.finish(power)
 	})
 

@@ -14,12 +14,13 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/k8s"
 	"github.com/basalt-os/basalt/internal/resources/network"
 	"github.com/basalt-os/basalt/internal/state"
+	"github.com/basalt-os/basalt/internal/trial"
 )
 
 // start makes the parts of the node work, and boots it in the background.
 func (n *Node) start(ctx context.Context) error {
 	var err error
-	if n.table, err = resources.NewTable(resources.Describe[reconcile.Status]()); err != nil {
+	if n.table, err = resources.NewTable(resources.Describe[reconcile.Status](), resources.Describe[trial.Status]()); err != nil {
 		return fmt.Errorf("making resource table: %w", err)
 	}
 
@@ -39,6 +40,12 @@ func (n *Node) start(ctx context.Context) error {
 
 	n.background(ctx, "running controllers", n.engine.Run)
 	n.background(ctx, "booting", n.bootNode)
+
+	if !n.platform.isContainer() {
+		n.background(ctx, "giving devices their drivers", n.plugDevices)
+		n.background(ctx, "mounting STATE", n.keepState)
+	}
+
 	n.background(ctx, "waiting for signals", func(ctx context.Context) error {
 		machine.Requests(ctx, func(power machine.Power) { n.endBySignal(ctx, power) })
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/events"
 	"github.com/basalt-os/basalt/internal/logs"
+	"github.com/basalt-os/basalt/internal/meta"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources"
@@ -38,19 +39,21 @@ type node struct {
 	services map[string]grpc.ServiceInfo
 	root     string // what the server takes for the root folder
 
-	machine     *fakeMachine
-	supervisor  *service.Supervisor
-	logs        *logs.Book
-	events      *events.Ring
-	config      *fakeConfig
-	credentials *fakeCredentials
-	etcd        *fakeEtcd
-	containers  *fakeContainers
-	images      *fakeImages
-	cluster     *fakeCluster
-	clock       *fakeClock
-	controllers *fakeControllers
-	disks       *fakeDisks
+	machine      *fakeMachine
+	installation *fakeInstallation
+	meta         *meta.Values
+	supervisor   *service.Supervisor
+	logs         *logs.Book
+	events       *events.Ring
+	config       *fakeConfig
+	credentials  *fakeCredentials
+	etcd         *fakeEtcd
+	containers   *fakeContainers
+	images       *fakeImages
+	cluster      *fakeCluster
+	clock        *fakeClock
+	controllers  *fakeControllers
+	disks        *fakeDisks
 }
 
 // newNode serves over a Unix socket until the test ends.
@@ -59,38 +62,42 @@ func newNode(t *testing.T, options ...func(*server.Options)) *node {
 	logger := slog.New(slog.DiscardHandler)
 	book := logs.NewBook(logs.DefaultBufferSize, nil)
 	n := &node{
-		root:        t.TempDir(),
-		machine:     &fakeMachine{},
-		supervisor:  service.NewSupervisor(logger, book, ignoreServices{}),
-		logs:        book,
-		events:      events.NewRing(100, nil),
-		config:      &fakeConfig{},
-		credentials: &fakeCredentials{},
-		etcd:        &fakeEtcd{client: &fakeEtcdClient{}},
-		containers:  &fakeContainers{},
-		images:      &fakeImages{},
-		cluster:     &fakeCluster{client: fake.NewClientset()},
-		clock:       &fakeClock{},
-		controllers: &fakeControllers{},
-		disks:       &fakeDisks{},
+		root:         t.TempDir(),
+		machine:      &fakeMachine{},
+		installation: &fakeInstallation{},
+		meta:         meta.New(resource.NewStore()),
+		supervisor:   service.NewSupervisor(logger, book, ignoreServices{}),
+		logs:         book,
+		events:       events.NewRing(100, nil),
+		config:       &fakeConfig{},
+		credentials:  &fakeCredentials{},
+		etcd:         &fakeEtcd{client: &fakeEtcdClient{}},
+		containers:   &fakeContainers{},
+		images:       &fakeImages{},
+		cluster:      &fakeCluster{client: fake.NewClientset()},
+		clock:        &fakeClock{},
+		controllers:  &fakeControllers{},
+		disks:        &fakeDisks{},
 	}
 	given := server.Options{
-		Logger:      logger,
-		Platform:    server.Platform{Name: "container", Mode: "container"},
-		Machine:     n.machine,
-		Services:    n.supervisor,
-		Logs:        n.logs,
-		Events:      n.events,
-		Config:      n.config,
-		Credentials: n.credentials,
-		Etcd:        n.etcd,
-		Containers:  n.containers,
-		Images:      n.images,
-		Cluster:     n.cluster,
-		Clock:       n.clock,
-		Controllers: n.controllers,
-		Disks:       n.disks,
-		Root:        n.root,
+		Logger:       logger,
+		Platform:     server.Platform{Name: "container", Mode: "container"},
+		Machine:      n.machine,
+		Installation: n.installation,
+		Meta:         n.meta,
+		Services:     n.supervisor,
+		Logs:         n.logs,
+		Events:       n.events,
+		Config:       n.config,
+		Credentials:  n.credentials,
+		Etcd:         n.etcd,
+		Containers:   n.containers,
+		Images:       n.images,
+		Cluster:      n.cluster,
+		Clock:        n.clock,
+		Controllers:  n.controllers,
+		Root:         n.root,
+		Disks:        n.disks,
 	}
 	for _, option := range options {
 		option(&given)
@@ -185,6 +192,28 @@ func (f *fakeMachine) Shutdown(ctx context.Context, force bool) error { return f
 
 func (f *fakeMachine) Reset(ctx context.Context, options server.ResetOptions) error {
 	return f.record(ctx, options)
+}
+
+func (f *fakeMachine) Upgrade(ctx context.Context, options server.UpgradeOptions) error {
+	return f.record(ctx, options)
+}
+
+func (f *fakeMachine) Rollback(ctx context.Context) error { return f.record(ctx, "rollback") }
+
+// fakeInstallation prints a line and ends with a code.
+type fakeInstallation struct {
+	code int
+	err  error
+}
+
+func (f *fakeInstallation) Install(_ context.Context, image, disk string, progress func(string)) (int, error) {
+	progress("installing " + image + " to " + disk)
+	return f.code, f.err
+}
+
+func (f *fakeInstallation) Upgrade(_ context.Context, image string, progress func(string)) (int, error) {
+	progress("upgrading to " + image)
+	return f.code, f.err
 }
 
 func (f *fakeMachine) Bootstrap(ctx context.Context, options server.BootstrapOptions) error {

@@ -24,6 +24,12 @@ type Machine interface {
 	// It fails with ErrPrecondition when this is not a control plane node and
 	// with ErrExists when it has etcd data already.
 	Bootstrap(ctx context.Context, options BootstrapOptions) error
+	// Upgrade installs another version and restarts the machine. It fails with
+	// ErrUnsupported on a node without disks of its own.
+	Upgrade(ctx context.Context, options UpgradeOptions) error
+	// Rollback restarts the machine with the other version on its disk. It
+	// fails with ErrPrecondition when there is none.
+	Rollback(ctx context.Context) error
 }
 
 // RebootMode says how a node restarts.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/basalt-os/basalt/api/machine"
@@ -19,41 +18,7 @@ func (s *Server) refuse(what, why string) error {
 }
 
 // Why container nodes refuse.
-const (
-	noInstallation = "a container node runs from the image it was created with; create it anew to change that"
-	noMeta         = "there is no META partition"
-	noDisks        = "disks belong to the host of a container node"
-)
-
-// Upgrade is refused.
-func (s machineService) Upgrade(context.Context, *machine.UpgradeRequest) (*machine.UpgradeResponse, error) {
-	return nil, s.refuse("upgrading", noInstallation)
-}
-
-// Rollback is refused.
-func (s machineService) Rollback(context.Context, *machine.RollbackRequest) (*machine.RollbackResponse, error) {
-	return nil, s.refuse("rolling back", noInstallation)
-}
-
-// MetaWrite is refused.
-func (s machineService) MetaWrite(context.Context, *machine.MetaWriteRequest) (*machine.MetaWriteResponse, error) {
-	return nil, s.refuse("writing META key", noMeta)
-}
-
-// MetaDelete is refused.
-func (s machineService) MetaDelete(context.Context, *machine.MetaDeleteRequest) (*machine.MetaDeleteResponse, error) {
-	return nil, s.refuse("deleting META key", noMeta)
-}
-
-// Install is refused.
-func (s lifecycleService) Install(*machine.LifecycleServiceInstallRequest, grpc.ServerStreamingServer[machine.LifecycleServiceInstallResponse]) error {
-	return s.refuse("installing", noInstallation)
-}
-
-// Upgrade is refused.
-func (s lifecycleService) Upgrade(*machine.LifecycleServiceUpgradeRequest, grpc.ServerStreamingServer[machine.LifecycleServiceUpgradeResponse]) error {
-	return s.refuse("upgrading", noInstallation)
-}
+const noDisks = "disks belong to the host of a container node"
 
 // LogicalVolumeRemove is refused.
 func (s lvmService) LogicalVolumeRemove(context.Context, *machine.LVMServiceLogicalVolumeRemoveRequest) (*emptypb.Empty, error) {

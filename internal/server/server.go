@@ -32,19 +32,21 @@ type Options struct {
 	Logger   *slog.Logger
 	Platform Platform
 
-	Machine     Machine
-	Services    Services
-	Logs        *logs.Book
-	Events      *events.Ring
-	Config      Config
-	Credentials Credentials
-	Etcd        Etcd
-	Containers  Containers
-	Images      Images
-	Cluster     Cluster
-	Clock       Clock
-	Controllers Controllers
-	Disks       Disks
+	Machine      Machine
+	Installation Installation
+	Meta         Meta
+	Services     Services
+	Logs         *logs.Book
+	Events       *events.Ring
+	Config       Config
+	Credentials  Credentials
+	Etcd         Etcd
+	Containers   Containers
+	Images       Images
+	Cluster      Cluster
+	Clock        Clock
+	Controllers  Controllers
+	Disks        Disks
 
 	// Root is the folder below which paths of requests are resolved; "/" when
 	// empty. Proc and Sys are the kernel's filesystems; "/proc" and "/sys"
@@ -76,20 +78,22 @@ func New(options Options) (*Server, error) {
 func (o *Options) complete() error {
 	var missing []error
 	for name, absent := range map[string]bool{
-		"Logger":      o.Logger == nil,
-		"Machine":     o.Machine == nil,
-		"Services":    o.Services == nil,
-		"Logs":        o.Logs == nil,
-		"Events":      o.Events == nil,
-		"Config":      o.Config == nil,
-		"Credentials": o.Credentials == nil,
-		"Etcd":        o.Etcd == nil,
-		"Containers":  o.Containers == nil,
-		"Images":      o.Images == nil,
-		"Cluster":     o.Cluster == nil,
-		"Clock":       o.Clock == nil,
-		"Controllers": o.Controllers == nil,
-		"Disks":       o.Disks == nil,
+		"Logger":       o.Logger == nil,
+		"Machine":      o.Machine == nil,
+		"Installation": o.Installation == nil,
+		"Meta":         o.Meta == nil,
+		"Services":     o.Services == nil,
+		"Logs":         o.Logs == nil,
+		"Events":       o.Events == nil,
+		"Config":       o.Config == nil,
+		"Credentials":  o.Credentials == nil,
+		"Etcd":         o.Etcd == nil,
+		"Containers":   o.Containers == nil,
+		"Images":       o.Images == nil,
+		"Cluster":      o.Cluster == nil,
+		"Clock":        o.Clock == nil,
+		"Controllers":  o.Controllers == nil,
+		"Disks":        o.Disks == nil,
 	} {
 		if absent {
 			missing = append(missing, errors.New("creating API server: option "+name+" is not set"))

@@ -135,9 +135,9 @@ func (n *node) serves(t *testing.T, method protoreflect.MethodDescriptor) bool {
 
 func TestRefusalsSayWhy(t *testing.T) {
 	n := newNode(t)
-	_, err := machine.NewMachineServiceClient(n.conn).MetaWrite(t.Context(), &machine.MetaWriteRequest{})
+	_, err := machine.NewMDServiceClient(n.conn).Destroy(t.Context(), &machine.MDDestroyRequest{})
 	wantCode(t, err, codes.FailedPrecondition)
-	for _, want := range []string{"container", "META"} {
+	for _, want := range []string{"container", "disks"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/clock"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
 	"github.com/basalt-os/basalt/internal/resources/network"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/resources/v1alpha1"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
@@ -49,8 +50,6 @@ type Dependencies struct {
 	// Begun is when this boot began, by Now.
 	Begun time.Time
 	Now   func() time.Time
-	// Changed calls notify when the record may have changed, until ctx ends.
-	Changed func(ctx context.Context, notify func()) error
 }
 
 // Controller judges the running version while it is on trial, and tells what
@@ -58,13 +57,14 @@ type Dependencies struct {
 func Controller(d Dependencies) reconcile.Controller {
 	inputs := []reconcile.Input{
 		configured.Input(),
+		reconcile.In[runtime.MetaKey](), // the record is one
 		reconcile.In[v1alpha1.Service](),
 		derive.In[network.Status](network.StatusID),
 		derive.In[clock.Status](clock.StatusID),
 		reconcile.In[k8s.NodeStatus](),
 	}
 
-	return derive.Watched(derive.One("runtime.TrialController", StatusID, inputs,
+	return derive.One("runtime.TrialController", StatusID, inputs,
 		func(ctx context.Context, rt *reconcile.Runtime, current Status) (Status, error) {
 			record, err := d.Machine.Record()
 			if err != nil {
@@ -90,7 +90,7 @@ func Controller(d Dependencies) reconcile.Controller {
 
 			return d.act(ctx, rt, current, Judge(record, policy, facts.gates(policy.Gates), d.Begun, current.HoldingSince, d.Now()),
 				facts.gates(policy.Gates))
-		}), d.Changed)
+		})
 }
 
 // act carries out a judgement. The record is written before, so that whatever

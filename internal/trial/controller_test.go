@@ -3,6 +3,7 @@ package trial
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/resources/v1alpha1"
 )
 
@@ -22,7 +24,8 @@ type fake struct {
 	now     time.Time
 	blessed int
 	gaveUp  string
-	poke    chan struct{}
+	pokes   int
+	store   *resource.Store
 }
 
 func (f *fake) Record() (Record, error) {
@@ -42,12 +45,18 @@ func (f *fake) Save(_ context.Context, record Record) error {
 }
 
 func (f *fake) Bless(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
 	f.blessed++
 
 	return nil
 }
 
 func (f *fake) GiveUp(_ context.Context, reason string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
 	f.gaveUp = reason
 
 	return nil
@@ -63,33 +72,28 @@ func (f *fake) clock() time.Time {
 }
 
 // advance moves the clock and lets the controller look at it.
-func (f *fake) advance(d time.Duration) {
+func (f *fake) advance(t *testing.T, d time.Duration) {
+	t.Helper()
+
 	f.mu.Lock()
 	f.now = f.now.Add(d)
+	f.pokes++
 	f.mu.Unlock()
 
-	f.poke <- struct{}{}
-}
-
-func (f *fake) changed(ctx context.Context, notify func()) error {
-	for {
-		select {
-		case <-f.poke:
-			notify()
-		case <-ctx.Done():
-			return nil
-		}
+	err := resource.Put(t.Context(), f.store, "test", "0x0c", runtime.MetaKey{Value: strconv.Itoa(f.pokes)})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
 func run(t *testing.T, f *fake) *resource.Store {
 	t.Helper()
 
-	store := resource.NewStore()
+	store := f.store
 	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
 
 	err := engine.Register(Controller(Dependencies{
-		Config: &configured.Reader{}, Machine: f, Begun: f.now, Now: f.clock, Changed: f.changed,
+		Config: &configured.Reader{}, Machine: f, Begun: f.now, Now: f.clock,
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +142,7 @@ func up(t *testing.T, store *resource.Store) {
 }
 
 func newFake() *fake {
-	return &fake{record: Begin(older, newer, "image", start).Boot(newer, start), now: start, poke: make(chan struct{})}
+	return &fake{record: Begin(older, newer, "image", start).Boot(newer, start), now: start, store: resource.NewStore()}
 }
 
 func TestCommits(t *testing.T) {
@@ -153,9 +157,12 @@ func TestCommits(t *testing.T) {
 	up(t, store)
 	await(t, store, func(s Status) bool { return !s.HoldingSince.IsZero() })
 
-	f.advance(DefaultStable)
+	f.advance(t, DefaultStable)
 
 	status = await(t, store, func(s Status) bool { return s.State == string(Committed) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+
 	if f.blessed == 0 || f.gaveUp != "" || status.Gates != nil {
 		t.Errorf("blessed %d times, gave up for %q, gates %v", f.blessed, f.gaveUp, status.Gates)
 	}
@@ -166,7 +173,7 @@ func TestGivesUp(t *testing.T) {
 	store := run(t, f)
 
 	await(t, store, func(s Status) bool { return s.State == string(Trying) })
-	f.advance(DefaultWithin)
+	f.advance(t, DefaultWithin)
 
 	// The record says why before the machine restarts.
 	for {
@@ -187,6 +194,6 @@ func TestGivesUp(t *testing.T) {
 			t.Fatal("the controller does not give up")
 		}
 
-		f.advance(0)
+		f.advance(t, 0)
 	}
 }

@@ -67,7 +67,6 @@ func common(d Dependencies) []reconcile.Controller {
 		KernelModules(d.Config),
 		MountStatus(d.Proc),
 		SBOM(),
-		DevicesStatus(),
 		EventSink(d.Config, d.Arguments),
 		EventSender(d.Events, d.Logger),
 		KmsgLog(d.Config, d.Arguments),

@@ -56,6 +56,16 @@ func Connect(socket string) (*containerd.Client, error) {
 	return client, nil
 }
 
+// ExitError says that a container ended by itself.
+type ExitError struct {
+	ID   string
+	Code int
+}
+
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("container %q ended with status %d", e.ID, e.Code)
+}
+
 // Runner is a [service.Runner] for a container.
 type Runner struct {
 	Client    *containerd.Client
@@ -141,7 +151,7 @@ func (r *Runner) await(ctx, waiting context.Context, task containerd.Task, exit 
 		select {
 		case status := <-exit:
 			if status.Error() == nil {
-				return fmt.Errorf("container %q ended with status %d", r.ID, status.ExitCode())
+				return &ExitError{ID: r.ID, Code: int(status.ExitCode())}
 			}
 
 			var err error

@@ -1,0 +1,181 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/basalt-os/basalt/internal/blockdev"
+	"github.com/basalt-os/basalt/internal/meta"
+	"github.com/basalt-os/basalt/internal/metapart"
+	"github.com/basalt-os/basalt/internal/server"
+	"github.com/basalt-os/basalt/internal/volume"
+)
+
+// Volumes that the node itself uses.
+const (
+	volumeMeta      = "META"
+	volumeState     = "STATE"
+	volumeEphemeral = "EPHEMERAL"
+	// requester is in whose name the node's tasks have volumes mounted.
+	requester = "machined"
+)
+
+// closeVolumes bounds how long unmounting may take at the end.
+const closeVolumes = 30 * time.Second
+
+// loadMeta reads META, if the machine has a disk with it: that is, if it is
+// installed.
+func (n *Node) loadMeta(ctx context.Context) error {
+	if err := volume.Open(ctx, n.store); err != nil {
+		return err
+	}
+
+	installed, err := n.attachMeta(ctx)
+	if err != nil {
+		return err
+	}
+
+	n.logger.Info("looked for META", "installed", installed)
+
+	return n.meta.Loaded(ctx)
+}
+
+// attachMeta opens the META partition, and says whether there is one.
+func (n *Node) attachMeta(ctx context.Context) (bool, error) {
+	location, err := volume.Locate(ctx, n.store, volumeMeta)
+	if errors.Is(err, volume.ErrMissing) {
+		return false, nil
+	}
+
+	if err != nil {
+		return false, err
+	}
+
+	device, err := blockdev.Devices{}.Open(location.Device, blockdev.Write)
+	if err != nil {
+		return false, fmt.Errorf("opening META: %w", err)
+	}
+
+	health, err := n.meta.Attach(ctx, device)
+	if errors.Is(err, metapart.ErrDamaged) {
+		n.logger.Error("META was damaged and is empty now", "error", err)
+
+		return true, nil
+	}
+
+	if err != nil {
+		return true, errors.Join(err, device.Close())
+	}
+
+	if health == metapart.Healed {
+		n.logger.Warn("one copy of META was damaged and has been healed")
+	}
+
+	return true, nil
+}
+
+// keepState mounts STATE: at once if it is there, or when it appears, because
+// the machine is installed.
+func (n *Node) keepState(ctx context.Context) error {
+	_, err := volume.Locate(ctx, n.store, volumeState)
+
+	switch {
+	case errors.Is(err, volume.ErrMissing):
+		n.state.absent()
+	case errors.Is(err, volume.ErrFailed):
+		n.logger.Error("STATE cannot be used", "error", err)
+		n.state.absent()
+	case err != nil:
+		return err
+	}
+
+	for {
+		_, err := volume.Mount(ctx, n.store, volumeState, requester)
+		if err == nil {
+			break
+		}
+
+		if !errors.Is(err, volume.ErrFailed) {
+			return err
+		}
+
+		// What is wrong with it is in its status. Somebody may put it right.
+		n.logger.Error("mounting STATE", "error", err)
+		n.state.absent()
+
+		select {
+		case <-time.After(stateRetry):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+
+	if err := n.state.arrive(); err != nil {
+		return fmt.Errorf("writing to STATE what waited for it: %w", err)
+	}
+
+	return nil
+}
+
+// stateRetry is the pause between attempts to mount STATE.
+const stateRetry = 5 * time.Second
+
+// mountEphemeral brings the folder /var onto the disk. containerd, which has
+// worked in memory until now, is started anew on it.
+func (n *Node) mountEphemeral(ctx context.Context) error {
+	if err := n.supervisor.Stop(ctx, "containerd"); err != nil {
+		return err
+	}
+
+	if _, err := volume.Mount(ctx, n.store, volumeEphemeral, requester); err != nil {
+		return err
+	}
+
+	if err := layout().Apply(); err != nil {
+		return err
+	}
+
+	return n.supervisor.Start("containerd")
+}
+
+// unmountVolumes has everything unmounted that the disks hold.
+func (n *Node) unmountVolumes(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closeVolumes)
+	defer cancel()
+
+	n.state.leave()
+
+	return volume.Close(ctx, n.store)
+}
+
+// values is META as the API writes it.
+type values struct {
+	*meta.Values
+	platform platform
+}
+
+var _ server.Meta = values{}
+
+// Set implements [server.Meta].
+func (v values) Set(ctx context.Context, key metapart.Key, value []byte) error {
+	if v.platform.isContainer() {
+		return v.refuse()
+	}
+
+	return v.Values.Set(ctx, key, value)
+}
+
+// Delete implements [server.Meta].
+func (v values) Delete(ctx context.Context, key metapart.Key) error {
+	if v.platform.isContainer() {
+		return v.refuse()
+	}
+
+	return v.Values.Delete(ctx, key)
+}
+
+func (v values) refuse() error {
+	return fmt.Errorf("%w (platform %s): there is no META partition", server.ErrUnsupported, v.platform.name)
+}
