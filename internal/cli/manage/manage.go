@@ -10,6 +10,6 @@ import (
 func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		newApply(), newPatch(), newEdit(), newBootstrap(), newKubeconfig(), newHealth(),
-		newReboot(), newShutdown(), newReset(), newWipe(), newDisks(),
+		newReboot(), newShutdown(), newReset(), newUpgrade(), newRollback(), newMeta(), newWipe(), newDisks(),
 	}
 }
