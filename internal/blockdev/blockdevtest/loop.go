@@ -15,6 +15,13 @@ import (
 func Loop(t testing.TB, size int64) string {
 	t.Helper()
 
+	return LoopOf(t, size, 512)
+}
+
+// LoopOf is Loop with sectors of so many bytes.
+func LoopOf(t testing.TB, size int64, sector uint32) string {
+	t.Helper()
+
 	if os.Geteuid() != 0 {
 		t.Skip("making loop devices needs root")
 	}
@@ -49,7 +56,7 @@ func Loop(t testing.TB, size int64) string {
 			t.Skipf("opening a loop device: %v", err)
 		}
 
-		config := unix.LoopConfig{Fd: uint32(file.Fd()), Size: 512}
+		config := unix.LoopConfig{Fd: uint32(file.Fd()), Size: sector}
 		config.Info.Flags = unix.LO_FLAGS_PARTSCAN
 
 		if err := unix.IoctlLoopConfigure(int(loop.Fd()), &config); err != nil {

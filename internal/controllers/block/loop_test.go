@@ -44,12 +44,18 @@ func TestMachineOnLoopDevice(t *testing.T) {
 		}
 	}
 
+	for _, sector := range []int{512, 4096} {
+		t.Run(fmt.Sprintf("sectors of %d bytes", sector), func(t *testing.T) { machineOnLoopDevice(t, sector) })
+	}
+}
+
+func machineOnLoopDevice(t *testing.T, sector int) {
 	n := &node{t: t, store: freshStore(t), dev: t.TempDir()}
-	disk := blockdevtest.Loop(t, 4*gib)
+	disk := blockdevtest.LoopOf(t, 4*gib, uint32(sector))
 	opener := only{disk}
 	system := blockdev.System{Root: "/sys"}
 
-	n.boot = installLoop(t, opener, disk)
+	n.boot = installLoop(t, opener, disk, sector)
 	root := t.TempDir()
 
 	n.start(Machine(Dependencies{
@@ -125,7 +131,7 @@ provisioning: {diskSelector: {match: system_disk}, minSize: 100MiB, maxSize: 100
 }
 
 // installLoop is what an image brings.
-func installLoop(t *testing.T, opener blockdev.Opener, disk string) string {
+func installLoop(t *testing.T, opener blockdev.Opener, disk string, sector int) string {
 	t.Helper()
 
 	h, err := opener.Open(disk, blockdev.Write)
@@ -138,14 +144,14 @@ func installLoop(t *testing.T, opener blockdev.Opener, disk string) string {
 		{Label: gpt.LabelEFI, Type: gpt.TypeEFI, Min: 10 * mib, Max: 10 * mib},
 		{Label: gpt.LabelMeta, Type: gpt.TypeLinuxData, Min: mib, Max: mib},
 	} {
-		_, err := blockdev.CreatePartition(h, 512, p)
+		_, err := blockdev.CreatePartition(h, sector, p)
 		if err != nil {
 			t.Skipf("no partitions on loop devices here: %v", err)
 		}
 
 	}
 
-	table, _, err := gpt.Read(h, 4*gib, 512)
+	table, _, err := gpt.Read(h, 4*gib, sector)
 	if err != nil {
 		t.Fatal(err)
 	}
