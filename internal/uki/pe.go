@@ -49,9 +49,12 @@ type image struct {
 	sections  []section
 }
 
+// section is a part of a program. Its content is data or, in an image of which
+// only the headers were read, a range of the file.
 type section struct {
-	header [sectionSize]byte
-	data   []byte // as it is in the file, without what only pads it
+	header       [sectionSize]byte
+	data         []byte // as it is in the file, without what only pads it
+	offset, size int64  // in the file that was read
 }
 
 func (s *section) name() string {
@@ -74,8 +77,26 @@ const (
 
 const characteristics = 7
 
+// maxHead is how much at the beginning of a file is looked at for its headers.
+const maxHead = 64 << 10
+
 // parsePE takes a 64-bit PE file apart. Signatures at its end are dropped.
 func parsePE(data []byte) (*image, error) {
+	img, err := parseHead(data, int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+
+	for i := range img.sections {
+		s := &img.sections[i]
+		s.data = data[s.offset : s.offset+s.size]
+	}
+
+	return img, nil
+}
+
+// parseHead reads the headers of a PE file of size bytes from its beginning.
+func parseHead(data []byte, size int64) (*image, error) {
 	if len(data) < dosHeaderSize || data[0] != 'M' || data[1] != 'Z' {
 		return nil, fmt.Errorf("%w: no MZ signature", ErrNotPE)
 	}
@@ -109,21 +130,20 @@ func parsePE(data []byte) (*image, error) {
 
 	for i := range count {
 		s := section{header: [sectionSize]byte(data[table+i*sectionSize:])}
-		start, size := int64(s.field(rawOffset)), int64(s.field(rawSize))
+		s.offset, s.size = int64(s.field(rawOffset)), int64(s.field(rawSize))
 
 		if virtual := int64(s.field(virtualSize)); virtual > 0 {
-			size = min(size, virtual)
+			s.size = min(s.size, virtual)
 		}
 
-		if size == 0 {
-			start = 0
+		if s.size == 0 {
+			s.offset = 0
 		}
 
-		if start+size > int64(len(data)) {
+		if s.offset+s.size > size {
 			return nil, fmt.Errorf("%w: section %q is cut off", ErrNotPE, s.name())
 		}
 
-		s.data = data[start : start+size]
 		img.sections = append(img.sections, s)
 	}
 
@@ -165,7 +185,7 @@ func (img *image) add(name string, data []byte, flags uint32) error {
 		return fmt.Errorf("adding section %s: the image is too large", name)
 	}
 
-	s := section{data: data}
+	s := section{data: data, size: int64(len(data))}
 	copy(s.header[:8], name)
 	s.set(virtualSize, uint32(len(data)))
 	s.set(virtualAddress, uint32(at))
@@ -177,43 +197,58 @@ func (img *image) add(name string, data []byte, flags uint32) error {
 
 // bytes puts the file together.
 func (img *image) bytes() ([]byte, error) {
-	align := uint64(img.fileAlign)
-	headers := roundUp(uint64(len(img.head)+len(img.sections)*sectionSize), align)
+	head, size, err := img.layout()
+	if err != nil {
+		return nil, err
+	}
+
+	out := append(make([]byte, 0, size), head...)
+
+	for _, s := range img.sections {
+		out = append(out, s.data...)
+		out = append(out, make([]byte, img.padding(s))...)
+	}
+
+	return out, nil
+}
+
+// layout gives all sections their places in a file, one after the other. It
+// returns the headers, which the sections follow, each with its padding, and the
+// size of the file.
+func (img *image) layout() (head []byte, size int64, err error) {
+	headers := roundUp(uint64(len(img.head)+len(img.sections)*sectionSize), uint64(img.fileAlign))
 
 	for _, s := range img.sections {
 		if uint64(s.field(virtualAddress)) < headers {
-			return nil, fmt.Errorf("assembling a PE file: no room for %d section headers", len(img.sections))
+			return nil, 0, fmt.Errorf("assembling a PE file: no room for %d section headers", len(img.sections))
 		}
 	}
 
 	img.finishHead(headers)
 
-	out := bytes.Clone(img.head)
-	offset := headers
+	head = append(head, img.head...)
+	size = int64(headers)
 
 	for i := range img.sections {
 		s := &img.sections[i]
-		size := roundUp(uint64(len(s.data)), align)
-		s.set(rawSize, uint32(size))
-		s.set(rawOffset, uint32(offset))
+		raw := s.size + img.padding(*s)
+		s.set(rawSize, uint32(raw))
+		s.set(rawOffset, uint32(size))
 
-		if size == 0 {
+		if raw == 0 {
 			s.set(rawOffset, 0)
 		}
 
-		out = append(out, s.header[:]...)
-		offset += size
+		head = append(head, s.header[:]...)
+		size += raw
 	}
 
-	out = append(make([]byte, 0, offset), out...)
-	out = append(out, make([]byte, headers-uint64(len(out)))...)
+	return append(head, make([]byte, headers-uint64(len(head)))...), size, nil
+}
 
-	for _, s := range img.sections {
-		out = append(out, s.data...)
-		out = append(out, make([]byte, roundUp(uint64(len(s.data)), align)-uint64(len(s.data)))...)
-	}
-
-	return out, nil
+// padding is how many bytes follow a section in the file.
+func (img *image) padding(s section) int64 {
+	return int64(roundUp(uint64(s.size), uint64(img.fileAlign))) - s.size
 }
 
 // finishHead makes the headers agree with the sections. The checksum is zero,
@@ -223,7 +258,7 @@ func (img *image) finishHead(headers uint64) {
 
 	for _, s := range img.sections {
 		if s.field(characteristics)&sectionData != 0 {
-			initialized += roundUp(uint64(len(s.data)), uint64(img.fileAlign))
+			initialized += uint64(s.size + img.padding(s))
 		}
 	}
 

@@ -43,6 +43,8 @@ var (
 	ErrNotPE = errors.New("not a PE file")
 	// ErrNotUKI says that a PE file is no unified kernel image.
 	ErrNotUKI = errors.New("not a unified kernel image")
+	// ErrSigned says that an image cannot be changed because it is signed.
+	ErrSigned = errors.New("the image is signed")
 	// ErrArchitecture says that an image is for other processors.
 	ErrArchitecture = errors.New("the image is for another architecture")
 )
@@ -159,7 +161,7 @@ func (img *image) mergeSBAT(lines []byte) error {
 		return fmt.Errorf("adding to section %s: %d bytes do not fit", SBAT, len(own))
 	}
 
-	s.data = own
+	s.data, s.size = own, int64(len(own))
 	s.set(virtualSize, uint32(len(own)))
 
 	return nil
