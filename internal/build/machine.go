@@ -104,7 +104,12 @@ func (b *builder) machineParts(ctx context.Context, profile kernelProfile, progr
 		return m, err
 	}
 
-	m.root = tree.New().Merge(root).Merge(m.kernel.tree()).Merge(mkfs)
+	names, err := b.deviceNames(ctx)
+	if err != nil {
+		return m, err
+	}
+
+	m.root = tree.New().Merge(root).Merge(m.kernel.tree()).Merge(mkfs).Merge(names)
 	one(m.root, "usr/sbin/modprobe", programs["modprobe"].program("modprobe"))
 
 	if err := m.root.Err(); err != nil {
@@ -139,6 +144,22 @@ func (b *builder) mkfsTree(ctx context.Context) (*tree.Tree, error) {
 	}
 
 	return programs.Symlink("usr/sbin/mkfs.ext4", "mke2fs"), nil
+}
+
+// deviceNames is the list of the names of PCI devices.
+func (b *builder) deviceNames(ctx context.Context) (*tree.Tree, error) {
+	const name = "pci.ids"
+
+	if err := b.machine.add(ctx, name); err != nil {
+		return nil, err
+	}
+
+	dir, err := b.unpack(ctx, b.machine, name)
+	if err != nil {
+		return nil, explain("the names of devices", err)
+	}
+
+	return tree.New().Existing("usr/share/misc", filepath.Join(dir, "usr/share/misc")), nil
 }
 
 // squash makes a squashfs of a tree and returns its path. It stays in memory, so

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,14 +16,16 @@ import (
 	"github.com/prometheus/procfs"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/pciids"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resources/hardware"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 )
 
 // Controllers are all controllers of this package. Proc and sys are where the
 // kernel's file systems are mounted.
 func Controllers(proc, sys string) []reconcile.Controller {
-	return []reconcile.Controller{CPUCores(proc), PCIDevices(sys)}
+	return []reconcile.Controller{CPUCores(proc), PCIDevices(sys, pciids.Path)}
 }
 
 // CPUCores shows the cores of the processors.
@@ -68,12 +71,53 @@ func cores(cpus []procfs.CPUInfo) map[string]hardware.CPUCore {
 	return out
 }
 
-// PCIDevices shows the devices of the PCI bus by their numbers.
-func PCIDevices(sys string) reconcile.Controller {
-	return derive.All("hardware.PCIDevicesController", nil,
+// PCIDevices shows the devices of the PCI bus, with their names where there is
+// a list of names. Drivers that come once the devices have settled show too.
+func PCIDevices(sys, names string) reconcile.Controller {
+	return derive.All("hardware.PCIDevicesController", []reconcile.Input{derive.In[runtime.DevicesStatus](runtime.DevicesID)},
 		func(context.Context, *reconcile.Runtime) (map[string]hardware.PCIDevice, error) {
-			return pciDevices(os.DirFS(sys))
+			devices, err := pciDevices(os.DirFS(sys))
+			if err != nil || len(devices) == 0 {
+				return nil, err
+			}
+
+			list, err := os.Open(names)
+			if errors.Is(err, fs.ErrNotExist) {
+				return devices, nil
+			}
+
+			if err != nil {
+				return nil, fmt.Errorf("reading the names of PCI devices: %w", err)
+			}
+			defer list.Close() //nolint:errcheck // read side only
+
+			return devices, name(devices, list)
 		})
+}
+
+// name gives devices their names.
+func name(devices map[string]hardware.PCIDevice, list io.Reader) error {
+	key := func(d hardware.PCIDevice) pciids.Device {
+		return pciids.Device{Vendor: d.VendorID, Product: d.ProductID, Class: d.ClassID, Subclass: d.SubclassID}
+	}
+
+	var keys []pciids.Device
+	for _, d := range devices {
+		keys = append(keys, key(d))
+	}
+
+	names, err := pciids.Find(list, keys)
+	if err != nil {
+		return err
+	}
+
+	for id, d := range devices {
+		n := names[key(d)]
+		d.Vendor, d.Product, d.Class, d.Subclass = n.Vendor, n.Product, n.Class, n.Subclass
+		devices[id] = d
+	}
+
+	return nil
 }
 
 func pciDevices(sys fs.FS) (map[string]hardware.PCIDevice, error) {

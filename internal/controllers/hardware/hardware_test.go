@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -53,5 +54,22 @@ func TestPCIDevices(t *testing.T) {
 
 	if none, err := pciDevices(fstest.MapFS{}); err != nil || none != nil {
 		t.Errorf("without a bus: %v, %v", none, err)
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+
+	devices := map[string]hardware.PCIDevice{"0000:00:02.0": {VendorID: "8086", ProductID: "1237", ClassID: "06", SubclassID: "00"}}
+	if err := name(devices, strings.NewReader("8086  Intel\n\t1237  Bridge\nC 06  Bridge\n\t00  Host bridge\n")); err != nil {
+		t.Fatal(err)
+	}
+
+	want := map[string]hardware.PCIDevice{"0000:00:02.0": {
+		Vendor: "Intel", Product: "Bridge", Class: "Bridge", Subclass: "Host bridge",
+		VendorID: "8086", ProductID: "1237", ClassID: "06", SubclassID: "00",
+	}}
+	if diff := cmp.Diff(want, devices); diff != "" {
+		t.Errorf("devices (-want +got):\n%s", diff)
 	}
 }

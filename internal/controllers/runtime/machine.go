@@ -9,9 +9,12 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
+	"github.com/basalt-os/basalt/internal/cgroup"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/kmod/loader"
+	"github.com/basalt-os/basalt/internal/oom"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/sysctl"
@@ -41,6 +44,7 @@ func ofKernel(d Dependencies) []reconcile.Controller {
 		derive.Watched(LoadedModules(d.Proc), WatchModules),
 		SecurityState(d.Sys),
 		LoadModules(d.Machine.Modules),
+		OOM(d.Config, oom.Machine{Proc: d.Proc, Cgroup: cgroup.Mountpoint}, time.Now),
 		WatchdogTimer(watchdog.Machine{Load: func(name string) error { return d.Machine.Modules.Load(name) }}),
 	}
 }
