@@ -74,6 +74,7 @@ func common(d Dependencies) []reconcile.Controller {
 		ServiceLogSender(d.Config, d.Logs, d.Logger),
 		Watchdog(d.Config),
 		ExtensionServices(d.Config),
+		MachineToken(d.Config),
 	}
 }
 
