@@ -42,6 +42,8 @@ type Plug struct {
 	// Settle is how long to wait, beyond the kernel's events, until devices
 	// count as there.
 	Settle time.Duration
+
+	later []uevent.Event // of processors, until the devices have settled
 }
 
 // quiet is how long the kernel has to be without events until the devices that
@@ -88,6 +90,7 @@ func (p *Plug) Run(ctx context.Context, settled func()) error {
 			}
 		case <-timer.C:
 			settled()
+			p.equipProcessors()
 		case <-ctx.Done():
 			end(nil) //nolint:errcheck // nothing but the end
 
@@ -183,8 +186,26 @@ func (p *Plug) coldPlug(file string) {
 		}
 	}
 
-	path := strings.TrimPrefix(filepath.Dir(file), p.Sys)
-	p.equip(uevent.Event{Action: uevent.Add, DevPath: path, Values: values})
+	event := uevent.Event{Action: uevent.Add, DevPath: strings.TrimPrefix(filepath.Dir(file), p.Sys), Values: values}
+
+	if strings.HasPrefix(values["MODALIAS"], "cpu:") {
+		p.later = append(p.later, event)
+
+		return
+	}
+
+	p.equip(event)
+}
+
+// equipProcessors loads what makes processors faster, mostly at cryptography.
+// Nothing waits for it, and it tests itself for seconds where the machine is
+// emulated.
+func (p *Plug) equipProcessors() {
+	for _, event := range p.later {
+		p.equip(event)
+	}
+
+	p.later = nil
 }
 
 // equip gives a device what it needs.

@@ -55,6 +55,7 @@ func tree(t *testing.T) string {
 	for device, text := range map[string]string{
 		"pci0000:00/0000:00:01.0":          "DRIVER=x\nPCI_ID=8086:1000\nMODALIAS=pci:v8086d1000\n",
 		"pci0000:00/0000:00:01.0/usb1/1-1": "MODALIAS=usb:v1d6b\n",
+		"a-cpu/cpu0":                       "MODALIAS=cpu:type:x86\n",
 		"virtual/misc/fuse":                "MAJOR=10\nMINOR=229\nDEVNAME=fuse\n",
 	} {
 		dir := filepath.Join(sys, "devices", device)
@@ -117,7 +118,8 @@ func TestRun(t *testing.T) {
 		}
 
 		cold := []string{"pci:v8086d1000", "usb:v1d6b"}
-		want := slices.Concat(cold, []string{"virtio:d1", "bad", "late"}, cold, []string{"last"})
+		// Processors can wait until everything else is there.
+		want := slices.Concat(cold, []string{"virtio:d1", "bad", "cpu:type:x86", "late"}, cold, []string{"last"})
 
 		if diff := cmp.Diff(want, l.aliases); diff != "" {
 			t.Errorf("aliases (-want +got):\n%s", diff)
