@@ -149,6 +149,7 @@ func (p *Plug) handle(ctx context.Context, event uevent.Event) error {
 // as an event.
 func (p *Plug) ColdPlug(ctx context.Context) error {
 	root := filepath.Join(p.Sys, "devices")
+	p.later = nil
 
 	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		switch {
