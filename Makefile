@@ -8,7 +8,10 @@ KUBERNETES ?=
 # VERIFY=1 builds everything a second time in another folder and compares.
 VERIFY ?=
 
-build_flags = $(if $(KUBERNETES),-kubernetes=$(KUBERNETES)) $(if $(VERIFY),-verify)
+# Kernels of machines, separated by commas: cloud, metal.
+KERNEL ?=
+
+build_flags = $(if $(KUBERNETES),-kubernetes=$(KUBERNETES)) $(if $(VERIFY),-verify) $(if $(KERNEL),-kernel=$(KERNEL))
 
 .PHONY: help
 help: ## say what there is

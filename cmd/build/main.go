@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string) error {
 	verify := flags.Bool("verify", false, "build everything a second time in another folder and compare")
 	output := flags.String("output", "", "folder for the results (default _out and, for the user's programs, bin)")
 	image := flags.Bool("image", false, "also make what machines boot: _out/image, and _out/qemu to try it")
+	kernels := flags.String("kernel", build.DefaultKernel, "kernels of the images, separated by commas: cloud, metal")
 	lint := flags.Bool("lint", false, "check the sources instead of building")
 
 	if err := flags.Parse(args); err != nil {
@@ -54,7 +55,11 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 
-	options := build.Options{Root: root, Cache: dir, Kubernetes: strings.Split(*kubernetes, ","), Progress: os.Stderr, Image: *image}
+	options := build.Options{Root: root, Cache: dir, Kubernetes: strings.Split(*kubernetes, ","), Progress: os.Stderr}
+
+	if *image {
+		options.Kernels = strings.Split(*kernels, ",")
+	}
 
 	if *output != "" {
 		options.Output, options.Programs = *output, filepath.Join(*output, "bin")

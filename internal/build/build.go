@@ -32,7 +32,7 @@ type Options struct {
 	GoCache    string    // Go's own cache, the user's when empty
 	Kubernetes []string  // versions, the first is the user's kubectl; DefaultKubernetes when empty
 	Commit     string    // the revision that programs report; asked from git when empty
-	Image      bool      // also make what machines boot
+	Kernels    []string  // also make what machines boot, with these kernels
 	Progress   io.Writer // where to show how it goes
 }
 
@@ -83,6 +83,7 @@ type builder struct {
 	tools        toolchain
 	host         *suite // programs of the root tree and of images
 	machine      *suite // what machines boot, and tools for it
+	kernels      []kernelProfile
 	certificates string
 
 	mu      sync.Mutex
@@ -159,8 +160,13 @@ func newBuilder(ctx context.Context, options Options) (*builder, error) {
 		return nil, err
 	}
 
+	kernels, err := kernelsOf(options.Kernels)
+	if err != nil {
+		return nil, err
+	}
+
 	tools.goCache = options.GoCache
-	b := &builder{options: options, cache: store, display: display, tools: tools, host: &suite{}}
+	b := &builder{options: options, cache: store, display: display, tools: tools, host: &suite{}, kernels: kernels}
 	b.loadTimings()
 
 	return b, nil
@@ -186,7 +192,7 @@ func commit(ctx context.Context, root string) string {
 
 func (b *builder) run(ctx context.Context) (*Result, error) {
 	list := components(b.options.Kubernetes, b.options.Commit)
-	if b.options.Image {
+	if len(b.kernels) > 0 {
 		list = append(list, machineComponents(b.options.Root, b.options.Commit)...)
 	}
 
@@ -223,28 +229,23 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 
 	root := b.rootTree(programs, trees.nft, bill)
 
-	var parts machineParts
-
-	if b.options.Image {
-		var installer image
-
-		if parts, installer, err = b.makeMachine(ctx, programs, root); err != nil {
-			return nil, err
-		}
-
-		images = append(images, installer)
+	machines, installers, err := b.makeMachines(ctx, programs, root)
+	if err != nil {
+		return nil, err
 	}
+
+	images = append(images, installers...)
 
 	packed, err := b.packAll(ctx, images, root, result)
 	if err != nil {
 		return nil, err
 	}
 
-	if err := b.writeOutputs(ctx, result, programs, images, packed, root); err != nil || !b.options.Image {
+	if err := b.writeOutputs(ctx, result, programs, images, packed, root); err != nil || len(machines) == 0 {
 		return result, err
 	}
 
-	return result, b.writeMachine(ctx, result, parts)
+	return result, b.writeMachines(ctx, result, machines)
 }
 
 // debianTrees are programs that are not compiled here, with their libraries.

@@ -17,6 +17,15 @@ import (
 // installerRepository is the public name of installer images.
 const installerRepository = "ghcr.io/basalt-os/installer"
 
+// installerTag is the tag of the image that installs this kernel.
+func (k kernelProfile) installerTag() string {
+	if k.name == DefaultKernel {
+		return "v" + version.Version
+	}
+
+	return "v" + version.Version + "-" + k.name
+}
+
 // installerProgram is a component, once its sources are there.
 const installerProgram = "installer"
 
@@ -45,13 +54,14 @@ func (b *builder) installer(m machineParts, programs map[string]compiled) (image
 
 	result := image{
 		title:   "installer",
-		names:   []string{installerRepository + ":v" + version.Version},
-		version: "v" + version.Version,
+		names:   []string{installerRepository + ":" + m.profile.installerTag()},
+		version: m.profile.installerTag(),
 		layers:  []layer{{name: "payload-" + m.profile.name, tree: files, effort: oci.Fast}},
 		parts:   append([]string{"stage1"}, rootParts()...),
 		machine: []string{m.kernel.Package, "systemd-boot-efi", "grub-pc-bin"},
 	}
 
+	result.machine = append(result.machine, m.profile.firmware...)
 	result.packages = slices.Concat(nftPackages, mkfsPackages)
 
 	if c, ok := programs[installerProgram]; ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/basalt-os/basalt/internal/build/cache"
+	"github.com/basalt-os/basalt/internal/build/debian"
 	"github.com/basalt-os/basalt/internal/build/tree"
 	"github.com/basalt-os/basalt/internal/kmod"
 )
@@ -27,13 +29,48 @@ type kernelProfile struct {
 	name    string   // of the list beside "system", and of the output folder
 	meta    string   // Debian's package that names the kernel's package
 	modules []string // lists of modules
+
+	// Debian packages with the firmware that its modules ask for.
+	firmware []string
 }
+
+// DefaultKernel is the kernel of machines when nobody asks for another.
+const DefaultKernel = "cloud"
 
 // kernelProfiles are the kernels by name.
 func kernelProfiles() map[string]kernelProfile {
 	return map[string]kernelProfile{
-		"cloud": {name: "cloud", meta: "linux-image-cloud-amd64", modules: []string{"system", "cloud"}},
+		DefaultKernel: {name: DefaultKernel, meta: "linux-image-cloud-amd64", modules: []string{"system", "cloud"}},
+		"metal": {
+			name: "metal", meta: "linux-image-amd64", modules: []string{"system", "metal"},
+			firmware: []string{
+				"firmware-bnx2", "firmware-bnx2x", "firmware-cavium", "firmware-intel-misc", "firmware-linux-free",
+				"firmware-misc-nonfree", "firmware-myricom", "firmware-netronome", "firmware-netxen", "firmware-qlogic",
+				"firmware-realtek",
+			},
+		},
 	}
+}
+
+// kernelsOf are the kernels with these names. An unknown name is a Problem.
+func kernelsOf(names []string) ([]kernelProfile, error) {
+	var result []kernelProfile
+
+	for _, name := range names {
+		profile, ok := kernelProfiles()[name]
+		if !ok {
+			known := slices.Sorted(maps.Keys(kernelProfiles()))
+
+			return nil, &Problem{
+				Component: "images", What: fmt.Sprintf("there is no kernel %q", name),
+				Remedy: "take one of " + strings.Join(known, ", "),
+			}
+		}
+
+		result = append(result, profile)
+	}
+
+	return result, nil
 }
 
 // bootModules are what stage 1 loads: to mount the root file system, and before
@@ -42,9 +79,11 @@ func bootModules() []string { return []string{"i6300esb", "wdat_wdt", "loop", "s
 
 // kernel is a kernel in the cache.
 type kernel struct {
-	Release string
-	Package string // of Debian
-	Modules int
+	Release  string
+	Package  string   // of Debian
+	Modules  int      // how many
+	Firmware []string // files, below /usr/lib/firmware
+	Missing  []string // firmware that modules know of and Debian does not have
 
 	dir string
 }
@@ -113,15 +152,27 @@ func (b *builder) kernel(ctx context.Context, profile kernelProfile) (kernel, er
 		lists.Write(text)
 	}
 
-	key := cache.Key("kernel", kernelRecipe, b.machine.packages[name].SHA256, lists.String())
+	if err := b.machine.add(ctx, profile.firmware...); err != nil {
+		return kernel{}, err
+	}
 
-	dir, err := b.cache.Get(ctx, "kernel-"+profile.name, key, func(ctx context.Context, dir string) error {
+	inputs := []string{"kernel", kernelRecipe, b.machine.packages[name].SHA256, lists.String()}
+	for _, p := range profile.firmware {
+		inputs = append(inputs, b.machine.packages[p].SHA256)
+	}
+
+	dir, err := b.cache.Get(ctx, "kernel-"+profile.name, cache.Key(inputs...), func(ctx context.Context, dir string) error {
 		unpacked, err := b.unpackModules(ctx, name)
 		if err != nil {
 			return err
 		}
 
-		return takeKernel(unpacked, name, lists.String(), dir)
+		firmware, err := b.pool(ctx, b.machine, profile.firmware)
+		if err != nil {
+			return err
+		}
+
+		return takeKernel(unpacked, name, lists.String(), firmware, dir)
 	})
 	if err != nil {
 		return kernel{}, explain("the kernel", err)
@@ -209,8 +260,9 @@ func copyFile(from, to string) error {
 	return errors.Join(err, target.Close())
 }
 
-// takeKernel copies a kernel and its modules from an unpacked package to dir.
-func takeKernel(unpacked, name, lists, dir string) error {
+// takeKernel copies a kernel, its modules and their firmware from unpacked
+// packages to dir.
+func takeKernel(unpacked, name, lists string, firmware debian.Pool, dir string) error {
 	k := kernel{Release: strings.TrimPrefix(name, "linux-image-"), Package: name, dir: dir}
 
 	image, err := os.ReadFile(filepath.Join(unpacked, "boot", "vmlinuz-"+k.Release))
@@ -235,7 +287,46 @@ func takeKernel(unpacked, name, lists, dir string) error {
 		return fmt.Errorf("writing kernel modules: %w", err)
 	}
 
+	if len(firmware) > 0 {
+		if err := k.takeFirmware(modules, firmware); err != nil {
+			return fmt.Errorf("copying firmware: %w", err)
+		}
+	}
+
 	return writeJSON(filepath.Join(dir, "kernel.json"), k)
+}
+
+// takeFirmware copies what modules say that they may ask for. They know more
+// names than there are files: those of old versions, of devices that never were,
+// and of what its maker does not let others ship.
+func (k *kernel) takeFirmware(modules []kmod.Module, firmware debian.Pool) error {
+	var names []string
+	for _, m := range modules {
+		names = append(names, m.Firmware...)
+	}
+
+	slices.Sort(names)
+
+	for _, name := range slices.Compact(names) {
+		source, err := firmware.Find("/usr/lib/firmware/" + name)
+		if errors.Is(err, fs.ErrNotExist) {
+			k.Missing = append(k.Missing, name)
+
+			continue
+		}
+
+		if err != nil {
+			return err
+		}
+
+		if err := copyFile(source, filepath.Join(k.dir, "root", "usr/lib/firmware", name)); err != nil {
+			return err
+		}
+
+		k.Firmware = append(k.Firmware, name)
+	}
+
+	return nil
 }
 
 // selectModules reads the modules that the lists name and all that they need.

@@ -38,24 +38,40 @@ func (m machineParts) systemdStub() string {
 
 const bootFolder = "usr/lib/systemd/boot/efi"
 
-// makeMachine makes the parts of machines and the image that installs them.
-func (b *builder) makeMachine(ctx context.Context, programs map[string]compiled, root *tree.Tree) (machineParts, image, error) {
+// makeMachines makes the parts of machines, and the images that install them.
+func (b *builder) makeMachines(ctx context.Context, programs map[string]compiled, root *tree.Tree) ([]machineParts, []image, error) {
+	if len(b.kernels) == 0 {
+		return nil, nil, nil
+	}
+
 	if err := b.openMachineSuite(ctx); err != nil {
-		return machineParts{}, image{}, explain("the Debian parts of machines", err)
+		return nil, nil, explain("the Debian parts of machines", err)
 	}
 
-	parts, err := b.machineParts(ctx, kernelProfiles()["cloud"], programs, root)
-	if err != nil {
-		return machineParts{}, image{}, err
+	var (
+		machines   []machineParts
+		installers []image
+	)
+
+	for _, profile := range b.kernels {
+		m, err := b.machineParts(ctx, profile, programs, root)
+		if err != nil {
+			return nil, nil, err
+		}
+
+		installer, err := b.installer(m, programs)
+		if err != nil {
+			return nil, nil, err
+		}
+
+		machines, installers = append(machines, m), append(installers, installer)
 	}
 
-	installer, err := b.installer(parts, programs)
-
-	return parts, installer, err
+	return machines, installers, nil
 }
 
-// writeMachine writes what machines boot from, and the emulator to try it.
-func (b *builder) writeMachine(ctx context.Context, result *Result, parts machineParts) error {
+// writeMachines writes what machines boot from, and the emulator to try it.
+func (b *builder) writeMachines(ctx context.Context, result *Result, machines []machineParts) error {
 	emulator, err := b.emulator(ctx)
 	if err != nil {
 		return err
@@ -71,9 +87,16 @@ func (b *builder) writeMachine(ctx context.Context, result *Result, parts machin
 		return fmt.Errorf("writing the emulator: %w", err)
 	}
 
-	result.Media, err = b.writeMedia(ctx, filepath.Join(b.options.Output, "image"), parts)
+	for _, m := range machines {
+		media, err := b.writeMedia(ctx, m)
+		if err != nil {
+			return err
+		}
 
-	return err
+		result.Media = append(result.Media, media...)
+	}
+
+	return nil
 }
 
 // machineParts makes the parts for a kernel. root is the root tree of container

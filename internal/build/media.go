@@ -16,6 +16,15 @@ import (
 
 const mediaRecipe = "1"
 
+// imageFolder is where images with this kernel are in the output folder.
+func (k kernelProfile) imageFolder() string {
+	if k.name == DefaultKernel {
+		return "image"
+	}
+
+	return "image-" + k.name
+}
+
 // Medium is a file that machines boot from.
 type Medium struct {
 	File   string // in the output folder
@@ -80,7 +89,8 @@ func (b *builder) uki(ctx context.Context, m machineParts) (string, error) {
 }
 
 // writeMedia brings the folder of images up to date.
-func (b *builder) writeMedia(ctx context.Context, dir string, m machineParts) ([]Medium, error) {
+func (b *builder) writeMedia(ctx context.Context, m machineParts) ([]Medium, error) {
+	dir := filepath.Join(b.options.Output, m.profile.imageFolder())
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder of images: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -60,9 +61,11 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 }
 
 // keeps says which images of an earlier build stay when this one does not make
-// them: without -image, installers do.
+// them: installers, which a build for container nodes leaves alone.
 func (b *builder) keeps(name string) bool {
-	return !b.options.Image && strings.HasPrefix(name, installerRepository+":")
+	tag, ok := strings.CutPrefix(name, installerRepository+":")
+
+	return ok && !slices.ContainsFunc(b.kernels, func(k kernelProfile) bool { return k.installerTag() == tag })
 }
 
 // writeFolder puts the tree in place of the one of an earlier build. Nodes that

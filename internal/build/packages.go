@@ -81,7 +81,7 @@ func (s *suite) closure(ctx context.Context, names ...string) ([]string, error) 
 // resolvePackages asks apt once for all packages of the build.
 func (b *builder) resolvePackages(ctx context.Context, list []component) error {
 	names := slices.Concat(nftPackages, mountPackages, tarPackages, []string{"ca-certificates"})
-	if b.options.Image {
+	if len(b.kernels) > 0 {
 		names = append(names, mkfsPackages...)
 	}
 

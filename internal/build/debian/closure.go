@@ -66,6 +66,14 @@ func merged(name string) string {
 	return "/usr" + name
 }
 
+// Find returns the file that has this path in one of the packages, with links
+// resolved. A path that none has is [fs.ErrNotExist].
+func (p Pool) Find(name string) (string, error) {
+	_, source, err := p.find(name)
+
+	return source, err
+}
+
 // find looks for a path, or for a library by its bare name, in all packages.
 func (p Pool) find(name string) (found, source string, err error) {
 	candidates := []string{name, merged(name), strings.TrimPrefix(name, "/usr")}
