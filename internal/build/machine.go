@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,11 +11,12 @@ import (
 	"github.com/basalt-os/basalt/internal/build/cache"
 	"github.com/basalt-os/basalt/internal/build/tree"
 	"github.com/basalt-os/basalt/internal/initramfs"
+	"github.com/basalt-os/basalt/internal/squashfs"
 )
 
 // Recipes of the steps in this file, for their cache keys.
 const (
-	squashRecipe    = "2"
+	squashRecipe    = "3"
 	initramfsRecipe = "1"
 )
 
@@ -189,52 +191,33 @@ func (b *builder) deviceNames(ctx context.Context) (*tree.Tree, error) {
 // it is worth to make it small: zstd takes a third less than lz4, and an
 // emulated machine one second more until the node runs.
 func (b *builder) squash(ctx context.Context, name string, t *tree.Tree) (string, error) {
-	squashfs, err := b.tool(ctx, "squashfs-tools", "/usr/bin/sqfstar")
-	if err != nil {
-		return "", err
-	}
+	key := cache.Key("squash", squashRecipe, t.Digest())
 
-	key := cache.Key("squash", squashRecipe, squashfs.version, t.Digest())
-
-	dir, err := b.cache.Get(ctx, "squash-"+name, key, func(ctx context.Context, dir string) error {
+	dir, err := b.cache.Get(ctx, "squash-"+name, key, func(_ context.Context, dir string) error {
 		return b.timed("root file system of "+name, func(func()) error {
-			return squashTree(ctx, squashfs, t, filepath.Join(dir, "rootfs.sqsh"))
+			file, err := os.Create(filepath.Join(dir, "rootfs.sqsh"))
+			if err != nil {
+				return err
+			}
+
+			return errors.Join(squashfs.Write(file, squashEntries(t)), file.Close())
 		}, nil)
 	})
 
 	return filepath.Join(dir, "rootfs.sqsh"), err
 }
 
-// squashTree pipes the tree's archive into the program.
-func squashTree(ctx context.Context, squashfs tool, t *tree.Tree, target string) error {
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer reader.Close()
+// squashEntries are a tree's entries as squashfs knows them.
+func squashEntries(t *tree.Tree) []squashfs.Entry {
+	var entries []squashfs.Entry
 
-	written := make(chan error, 1)
-
-	go func() {
-		err := t.WriteTar(writer)
-		writer.Close()
-
-		written <- err
-	}()
-
-	// Times are those of the archive's entries; xattrs there are none.
-	cmd := squashfs.command(ctx, "-comp", "zstd", "-Xcompression-level", "9", "-reproducible", "-mkfs-time", "0", "-no-xattrs",
-		"-no-progress", "-quiet", "-root-mode", "0755", "-root-uid", "0", "-root-gid", "0", "-root-time", "0", target)
-	cmd.Stdin = reader
-
-	err = runTool(ctx, cmd)
-	reader.Close() // so that a writer that nobody reads ends
-
-	if writeErr := <-written; err == nil {
-		err = writeErr
+	for name, e := range t.All() {
+		entries = append(entries, squashfs.Entry{
+			Name: name, Mode: e.Mode, UID: uint32(e.UID), GID: uint32(e.GID), Link: e.Link, Size: e.Size, Open: e.Open,
+		})
 	}
 
-	return err
+	return entries
 }
 
 // initramfs makes the archive with stage 1, its modules and the root file

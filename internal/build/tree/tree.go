@@ -6,6 +6,7 @@ package tree
 
 import (
 	"archive/tar"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -284,6 +285,15 @@ func writeEntry(archive *tar.Writer, name string, e Entry) error {
 	}
 
 	return e.copyTo(archive)
+}
+
+// Open opens the content of a regular file.
+func (e Entry) Open() (io.ReadCloser, error) {
+	if e.Source == "" {
+		return io.NopCloser(bytes.NewReader(e.Data)), nil
+	}
+
+	return os.Open(e.Source)
 }
 
 // copyTo writes the content of a regular file and checks it on the way.
