@@ -125,6 +125,16 @@ func (Linux) Move(from, to string) error {
 	return unix.Mount(from, to, "", unix.MS_MOVE, "")
 }
 
+// Copy implements System.
+func (Linux) Copy(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+
+	return os.WriteFile(to, data, 0o644)
+}
+
 // Remove implements System.
 func (Linux) Remove(name string) error { return os.RemoveAll(name) }
 

@@ -26,7 +26,14 @@ const (
 	ModulesDir = "/modules"     // *.ko, loaded in the order of their names
 	RootImage  = "/rootfs.sqsh" // squashfs
 	newRoot    = "/root"
-	nextInit   = "/sbin/init"
+
+	// LayersDir has the images of system extensions, *.sqsh, from the lowest to
+	// the highest in the order of their names; LayersFile says what they are.
+	LayersDir    = "/extensions"
+	LayersFile   = "/extensions.yaml"
+	layersTarget = "/run/extensions.yaml" // for the node
+	mounted      = "/l"                   // short: all paths go into one page
+	nextInit     = "/sbin/init"
 )
 
 // System is what stage 1 needs from the kernel and the initramfs.
@@ -48,6 +55,8 @@ type System interface {
 	Move(from, to string) error
 	// Remove removes a file or a folder with what is in it.
 	Remove(name string) error
+	// Copy copies a small file.
+	Copy(from, to string) error
 	// Enter makes dir, a mount, the root of all files.
 	Enter(dir string) error
 	// Exec becomes another program. It returns only with an error.
@@ -93,14 +102,8 @@ func Run(system System, logger *slog.Logger) error {
 		logger.Warn("arming the watchdog", "error", err)
 	}
 
-	device, err := system.Loop(RootImage)
-	if err != nil {
-		return fmt.Errorf("opening the root file system %s: %w", RootImage, err)
-	}
-
-	root := Mount{Source: device, Target: newRoot, Type: "squashfs", Flags: readOnly | noDev}
-	if err := system.Mount(root); err != nil {
-		return fmt.Errorf("mounting the root file system: %w", err)
+	if err := mountRoot(system, logger); err != nil {
+		return err
 	}
 
 	for _, m := range PseudoMounts() {
@@ -125,6 +128,61 @@ func Run(system System, logger *slog.Logger) error {
 
 	if err := system.Exec(nextInit); err != nil {
 		return fmt.Errorf("starting %s: %w", nextInit, err)
+	}
+
+	return nil
+}
+
+// mountRoot mounts the root file system, with the system extensions over it when
+// the image has any.
+func mountRoot(system System, logger *slog.Logger) error {
+	layers, err := system.List(LayersDir)
+	if err != nil {
+		return fmt.Errorf("listing system extensions: %w", err)
+	}
+
+	if len(layers) == 0 {
+		return mountImage(system, RootImage, newRoot)
+	}
+
+	slices.Sort(layers)
+
+	// The leftmost folder of an overlay is the highest.
+	lower := ""
+
+	for i, image := range append([]string{RootImage}, layers...) {
+		target := fmt.Sprintf("%s/%d", mounted, i)
+
+		if err := mountImage(system, image, target); err != nil {
+			return err
+		}
+
+		lower = ":" + target + lower
+	}
+
+	root := Mount{Source: "overlay", Target: newRoot, Type: "overlay", Flags: readOnly | noDev, Data: "lowerdir=" + lower[1:]}
+	if err := system.Mount(root); err != nil {
+		return fmt.Errorf("laying system extensions over the root file system: %w", err)
+	}
+
+	if err := system.Copy(LayersFile, layersTarget); err != nil {
+		return fmt.Errorf("keeping the list of system extensions: %w", err)
+	}
+
+	logger.Info("mounted system extensions", "count", len(layers))
+
+	return nil
+}
+
+// mountImage mounts a squashfs image.
+func mountImage(system System, image, target string) error {
+	device, err := system.Loop(image)
+	if err != nil {
+		return fmt.Errorf("opening the file system image %s: %w", image, err)
+	}
+
+	if err := system.Mount(Mount{Source: device, Target: target, Type: "squashfs", Flags: readOnly | noDev}); err != nil {
+		return fmt.Errorf("mounting the file system image %s: %w", image, err)
 	}
 
 	return nil

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,8 @@ import (
 type recorder struct {
 	calls []string
 	fail  string // the call that goes wrong
+
+	extensions []string
 }
 
 var errBroken = errors.New("broken")
@@ -31,6 +34,10 @@ func (r *recorder) call(format string, args ...any) error {
 }
 
 func (r *recorder) List(dir string) ([]string, error) {
+	if dir == LayersDir {
+		return r.extensions, r.call("list %s", dir)
+	}
+
 	return []string{dir + "/01-overlay.ko", dir + "/00-loop.ko"}, r.call("list %s", dir)
 }
 
@@ -40,11 +47,23 @@ func (r *recorder) Loop(file string) (string, error) {
 
 func (r *recorder) ArmWatchdog() error           { return r.call("watchdog") }
 func (r *recorder) LoadModule(file string) error { return r.call("load %s", file) }
-func (r *recorder) Mount(m Mount) error          { return r.call("mount %s %s %s", m.Type, m.Source, m.Target) }
-func (r *recorder) Move(from, to string) error   { return r.call("move %s %s", from, to) }
-func (r *recorder) Remove(name string) error     { return r.call("remove %s", name) }
-func (r *recorder) Enter(dir string) error       { return r.call("enter %s", dir) }
-func (r *recorder) Exec(program string) error    { return r.call("exec %s", program) }
+func (r *recorder) Mount(m Mount) error {
+	return r.call("%s", strings.Join(append([]string{"mount", m.Type, m.Source}, append(m.options(), m.Target)...), " "))
+}
+func (r *recorder) Copy(from, to string) error { return r.call("copy %s %s", from, to) }
+func (r *recorder) Move(from, to string) error { return r.call("move %s %s", from, to) }
+func (r *recorder) Remove(name string) error   { return r.call("remove %s", name) }
+func (r *recorder) Enter(dir string) error     { return r.call("enter %s", dir) }
+func (r *recorder) Exec(program string) error  { return r.call("exec %s", program) }
+
+// options is the options of an overlay; those of others are not of interest.
+func (m Mount) options() []string {
+	if m.Type != "overlay" {
+		return nil
+	}
+
+	return []string{m.Data}
+}
 
 func start(r *recorder) error {
 	if err := Prepare(r); err != nil {
@@ -68,6 +87,7 @@ list /modules
 load /modules/00-loop.ko
 load /modules/01-overlay.ko
 watchdog
+list /extensions
 loop /rootfs.sqsh
 mount squashfs /dev/loop0 /root
 move /proc /root/proc
@@ -83,9 +103,33 @@ exec /sbin/init`, "\n")
 	}
 }
 
+// Extensions are laid over the root, the last on top.
+func TestExtensions(t *testing.T) {
+	r := &recorder{extensions: []string{LayersDir + "/001.b.sqsh", LayersDir + "/000.a.sqsh"}}
+	if err := start(r); err != nil {
+		t.Fatal(err)
+	}
+
+	want := strings.Split(`list /extensions
+loop /rootfs.sqsh
+mount squashfs /dev/loop0 /l/0
+loop /extensions/000.a.sqsh
+mount squashfs /dev/loop0 /l/1
+loop /extensions/001.b.sqsh
+mount squashfs /dev/loop0 /l/2
+mount overlay overlay lowerdir=/l/2:/l/1:/l/0 /root
+copy /extensions.yaml /run/extensions.yaml
+move /proc /root/proc`, "\n")
+
+	first := slices.Index(r.calls, want[0])
+	if diff := cmp.Diff(want, r.calls[first:first+len(want)]); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 // Whatever goes wrong stops the boot at once, with the reason.
 func TestEveryErrorEndsTheBoot(t *testing.T) {
-	good := &recorder{}
+	good := &recorder{extensions: []string{LayersDir + "/000.a.sqsh"}}
 	if err := start(good); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +139,7 @@ func TestEveryErrorEndsTheBoot(t *testing.T) {
 			continue // a machine is better without than not at all
 		}
 
-		r := &recorder{fail: call}
+		r := &recorder{fail: call, extensions: good.extensions}
 
 		if err := start(r); !errors.Is(err, errBroken) {
 			t.Errorf("%s went wrong: %v", call, err)
