@@ -21,6 +21,9 @@ import (
 //   - modules.softdep: "softdep xfs pre: crc32c";
 //   - modules.builtin: the paths that modules would have that are a part of the
 //     kernel. This one comes with the kernel's package.
+//
+// Modules that are added to a kernel have an index of their own beside it, in
+// files with one more word in their names: "modules.dep.zfs".
 const (
 	DepFile     = "modules.dep"
 	AliasFile   = "modules.alias"
@@ -48,6 +51,7 @@ type alias struct{ pattern, module string }
 type Index struct {
 	entries map[string]Entry
 	builtin map[string]bool
+	added   bool // modules may need others that are not here
 	aliases []alias
 	buses   map[string][]int // which aliases may match, by what is before ":"
 	open    []int            // which may match everything
@@ -57,7 +61,15 @@ type Index struct {
 // modules.builtin. A module that is not among the given may be needed only if
 // it is a part of the kernel.
 func NewIndex(modules []Module, builtin []byte) (*Index, error) {
-	x := &Index{entries: map[string]Entry{}, builtin: builtinNames(builtin)}
+	return newIndex(modules, builtin, false)
+}
+
+// NewAddedIndex makes the index of modules that are added to a kernel, and may
+// need modules of it.
+func NewAddedIndex(modules []Module) (*Index, error) { return newIndex(modules, nil, true) }
+
+func newIndex(modules []Module, builtin []byte, added bool) (*Index, error) {
+	x := &Index{entries: map[string]Entry{}, builtin: builtinNames(builtin), added: added}
 	byName := map[string]Module{}
 
 	for _, m := range modules {
@@ -100,6 +112,12 @@ func (x *Index) collect(modules map[string]Module, m Module, deps *[]string, dep
 		}
 
 		need, ok := modules[name]
+		if !ok && x.added {
+			*deps = append(*deps, name)
+
+			continue
+		}
+
 		if !ok {
 			return fmt.Errorf("it needs %s: %w", name, ErrUnknown)
 		}
@@ -157,7 +175,7 @@ func (x *Index) Files() map[string][]byte {
 		dep.WriteString(e.Path + ":")
 
 		for _, name := range slices.Backward(e.Deps) {
-			dep.WriteString(" " + x.entries[name].Path)
+			dep.WriteString(" " + x.path(name))
 		}
 
 		dep.WriteString("\n")
@@ -174,6 +192,26 @@ func (x *Index) Files() map[string][]byte {
 	return map[string][]byte{DepFile: dep.Bytes(), AliasFile: aliases.Bytes(), SoftdepFile: soft.Bytes()}
 }
 
+// path is a module's path; of modules that are not here it only tells the name.
+func (x *Index) path(name string) string {
+	if e, ok := x.entries[name]; ok {
+		return e.Path
+	}
+
+	return name + ".ko"
+}
+
+// AddedFiles is Files under the names for modules that are added to a kernel, by
+// somebody whose name is a word.
+func (x *Index) AddedFiles(name string) map[string][]byte {
+	result := map[string][]byte{}
+	for file, data := range x.Files() {
+		result[file+"."+name] = data
+	}
+
+	return result
+}
+
 func (x *Index) sorted() []Entry {
 	entries := make([]Entry, 0, len(x.entries))
 	for _, e := range x.entries {
@@ -185,19 +223,20 @@ func (x *Index) sorted() []Entry {
 	return entries
 }
 
-// ReadIndex reads the index in a kernel's folder. A folder without one has no
-// modules: the kernel may have everything built in.
+// ReadIndex reads the index in a kernel's folder, with those of modules that
+// were added to it. A folder without one has no modules: the kernel may have
+// everything built in.
 func ReadIndex(files fs.FS) (*Index, error) {
 	x := &Index{entries: map[string]Entry{}}
 	text := map[string]string{}
 
 	for _, name := range []string{DepFile, AliasFile, SoftdepFile, BuiltinFile} {
-		data, err := fs.ReadFile(files, name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		all, err := readParts(files, name)
+		if err != nil {
 			return nil, fmt.Errorf("reading the index of kernel modules: %w", err)
 		}
 
-		text[name] = string(data)
+		text[name] = all
 	}
 
 	x.builtin = builtinNames([]byte(text[BuiltinFile]))
@@ -225,6 +264,32 @@ func ReadIndex(files fs.FS) (*Index, error) {
 	return x, nil
 }
 
+// readParts reads a file of the index and those of added modules. Files that
+// depmod makes for programs end with ".bin".
+func readParts(files fs.FS, name string) (string, error) {
+	more, err := fs.Glob(files, name+".*")
+	if err != nil {
+		return "", err
+	}
+
+	var text strings.Builder
+
+	for _, file := range append([]string{name}, more...) {
+		data, err := fs.ReadFile(files, file)
+		if errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(file, ".bin") || strings.HasSuffix(file, ".modinfo") {
+			continue
+		}
+
+		if err != nil {
+			return "", err
+		}
+
+		text.Write(data)
+	}
+
+	return text.String(), nil
+}
+
 func (x *Index) readDeps(text string) error {
 	for line := range strings.Lines(text) {
 		file, needs, ok := strings.Cut(strings.TrimSpace(line), ":")
@@ -246,14 +311,6 @@ func (x *Index) readDeps(text string) error {
 		}
 
 		x.entries[name] = e
-	}
-
-	for _, e := range x.entries {
-		for _, name := range e.Deps {
-			if _, ok := x.entries[name]; !ok {
-				return fmt.Errorf("%w: %s needs %s, which has no line", ErrIndex, e.Name, name)
-			}
-		}
 	}
 
 	return nil
@@ -338,31 +395,47 @@ func (x *Index) Order(names ...string) ([]Entry, error) {
 
 	seen := map[string]bool{}
 
-	var visit func(name string)
+	var visit func(name string) error
 
-	visit = func(name string) {
+	visit = func(name string) error {
 		e, ok := x.entries[name]
-		if !ok || seen[name] {
-			return
+
+		switch {
+		case seen[name]:
+			return nil
+		case !ok && x.builtin[name]:
+			return nil
+		case !ok:
+			return fmt.Errorf("looking up kernel module %s: %w", name, ErrUnknown)
 		}
 
 		seen[name] = true
 
-		for _, need := range slices.Concat(e.Deps, e.Soft) {
-			visit(need)
+		for _, need := range e.Deps {
+			if err := visit(need); err != nil {
+				return fmt.Errorf("looking up what %s needs: %w", name, err)
+			}
+		}
+
+		for _, want := range e.Soft {
+			if _, ok := x.entries[want]; !ok {
+				continue
+			}
+
+			if err := visit(want); err != nil {
+				return fmt.Errorf("looking up what %s wants: %w", name, err)
+			}
 		}
 
 		result = append(result, e)
+
+		return nil
 	}
 
 	for _, name := range names {
-		name = Normal(name)
-
-		if _, ok := x.entries[name]; !ok && !x.builtin[name] {
-			return nil, fmt.Errorf("looking up kernel module %s: %w", name, ErrUnknown)
+		if err := visit(Normal(name)); err != nil {
+			return nil, err
 		}
-
-		visit(name)
 	}
 
 	return result, nil

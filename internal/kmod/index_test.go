@@ -141,10 +141,16 @@ func TestPatterns(t *testing.T) {
 }
 
 func TestBadIndex(t *testing.T) {
-	for _, text := range []string{"x\n", "kernel/a.txt:\n", "../a.ko:\n", "a.ko: b.ko\n", "a.ko: b\n"} {
+	for _, text := range []string{"x\n", "kernel/a.txt:\n", "../a.ko:\n", "a.ko: b\n"} {
 		if _, err := ReadIndex(fstest.MapFS{DepFile: {Data: []byte(text)}}); !errors.Is(err, ErrIndex) {
 			t.Errorf("%q: error %v", text, err)
 		}
+	}
+
+	if x, err := ReadIndex(fstest.MapFS{DepFile: {Data: []byte("a.ko: b.ko\n")}}); err != nil {
+		t.Error(err)
+	} else if _, err := x.Order("a"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("a module that needs what is not there: %v", err)
 	}
 
 	circle := []Module{
@@ -164,6 +170,46 @@ func TestBadIndex(t *testing.T) {
 	}
 }
 
+// Modules that are added find those of the kernel.
+func TestAddedIndex(t *testing.T) {
+	added, err := NewAddedIndex([]Module{
+		{Info: Info{Name: "zfs", Depends: []string{"spl", "left"}, Aliases: []string{"fs-zfs"}}, Path: "extra/zfs.ko.xz"},
+		{Info: Info{Name: "spl", Depends: []string{"crc32"}}, Path: "extra/spl.ko"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	files := fstest.MapFS{BuiltinFile: {Data: []byte("kernel/lib/crc32.ko\n")}, DepFile + ".bin": {Data: []byte{0}}}
+
+	for name, data := range testIndex(t).Files() {
+		files[name] = &fstest.MapFile{Data: data}
+	}
+
+	for name, data := range added.AddedFiles("storage") {
+		files[name] = &fstest.MapFile{Data: data}
+	}
+
+	x, err := ReadIndex(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	entries, err := x.Order(x.Match("fs-zfs")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Path)
+	}
+
+	if diff := cmp.Diff([]string{"extra/spl.ko", "kernel/low-est.ko", "kernel/left.ko", "extra/zfs.ko"}, got); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
 func FuzzReadIndex(f *testing.F) {
 	f.Add("a.ko: b.ko\nb.ko:\n", "alias x* a\n", "softdep a pre: b\n", "x-1")
 	f.Fuzz(func(t *testing.T, dep, aliases, soft, query string) {
@@ -175,7 +221,7 @@ func FuzzReadIndex(f *testing.F) {
 		}
 
 		for _, name := range x.Match(query) {
-			if _, err := x.Order(name); err != nil {
+			if _, err := x.Order(name); err != nil && !errors.Is(err, ErrUnknown) {
 				t.Errorf("a matching module is not there: %v", err)
 			}
 		}
