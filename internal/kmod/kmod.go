@@ -171,21 +171,31 @@ func (s *Set) Load(name string) (Module, error) {
 		return Module{}, fmt.Errorf("reading kernel module %s: %w", name, ErrUnknown)
 	}
 
-	data, err := s.read(file)
+	m, err := ReadFile(s.files, file)
 	if err != nil {
 		return Module{}, fmt.Errorf("reading kernel module %s: %w", name, err)
 	}
 
+	return m, nil
+}
+
+// ReadFile reads the module in a file, which may be compressed with xz.
+func ReadFile(files fs.FS, file string) (Module, error) {
+	data, err := readAll(files, file)
+	if err != nil {
+		return Module{}, fmt.Errorf("reading %s: %w", file, err)
+	}
+
 	info, err := Read(bytes.NewReader(data))
 	if err != nil {
-		return Module{}, fmt.Errorf("reading kernel module %s: %w", name, err)
+		return Module{}, fmt.Errorf("reading %s: %w", file, err)
 	}
 
 	return Module{Info: info, Path: file, Data: data}, nil
 }
 
-func (s *Set) read(file string) ([]byte, error) {
-	f, err := s.files.Open(file)
+func readAll(files fs.FS, file string) ([]byte, error) {
+	f, err := files.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (p Profile) writeDisk(disk *os.File) error {
 		return err
 	}
 
-	size := max(p.Output.ImageOptions.DiskSize, espSize+biosSize+metaSize+overhead)
+	size := roundUp(max(p.Output.ImageOptions.DiskSize, espSize+biosSize+metaSize+overhead), vhdUnit)
 	if err := disk.Truncate(size); err != nil {
 		return err
 	}

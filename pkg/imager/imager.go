@@ -6,6 +6,7 @@
 package imager
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
@@ -14,9 +15,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 
 	"github.com/basalt-os/basalt/internal/uki"
 	"github.com/basalt-os/basalt/internal/version"
@@ -44,11 +47,17 @@ func (p Profile) FileName() string {
 		return "initramfs-" + target
 	case KindCmdline:
 		return "cmdline-" + target
+	case KindIPXE:
+		return target + ".ipxe"
 	}
 
 	name := target + "." + string(p.Output.ImageOptions.DiskFormat)
-	if p.Output.OutFormat == FormatRaw {
+
+	switch p.Output.OutFormat {
+	case FormatRaw:
 		return name
+	case FormatTarGzip:
+		return target + string(FormatTarGzip)
 	}
 
 	return name + string(p.Output.OutFormat)
@@ -70,6 +79,16 @@ func Build(p Profile, dir string) (string, error) {
 	}
 	defer file.Cleanup()
 
+	work, err := os.MkdirTemp(dir, ".imager-")
+	if err != nil {
+		return "", fmt.Errorf("making %s: %w", p.FileName(), err)
+	}
+	defer os.RemoveAll(work)
+
+	if p, err = p.withLayers(work); err != nil {
+		return "", fmt.Errorf("making %s: %w", p.FileName(), err)
+	}
+
 	if err := p.write(file.File); err != nil {
 		return "", fmt.Errorf("making %s: %w", p.FileName(), err)
 	}
@@ -89,6 +108,10 @@ func (p Profile) write(file *os.File) error {
 		return copyInto(file, p.Input.Initramfs.Path)
 	case KindCmdline:
 		_, err := io.WriteString(file, p.Cmdline())
+
+		return err
+	case KindIPXE:
+		_, err := io.WriteString(file, p.ipxe())
 
 		return err
 	case KindUKI:
@@ -166,10 +189,33 @@ func kernelRelease(kernel []byte) string {
 	return string(release)
 }
 
+// ipxe is a script for iPXE. Its paths are relative to its own.
+func (p Profile) ipxe() string {
+	kernel, initrd := p, p
+	kernel.Output.Kind, initrd.Output.Kind = KindKernel, KindInitramfs
+
+	return fmt.Sprintf("#!ipxe\nkernel %s initrd=%s %s\ninitrd %s\nboot\n",
+		kernel.FileName(), initrd.FileName(), p.Cmdline(), initrd.FileName())
+}
+
 // writeImage makes a disk image in the form and packed as the profile says.
 func (p Profile) writeImage(file *os.File) error {
-	if p.Output.ImageOptions.DiskFormat == DiskRaw {
+	switch p.Output.ImageOptions.DiskFormat {
+	case DiskRaw:
 		return p.writePacked(file, p.writeDisk)
+	case DiskVHD:
+		return p.writePacked(file, func(file *os.File) error {
+			if err := p.writeDisk(file); err != nil {
+				return err
+			}
+
+			info, err := file.Stat()
+			if err != nil {
+				return err
+			}
+
+			return writeVHD(file, info.Size())
+		})
 	}
 
 	return p.writePacked(file, func(file *os.File) error {
@@ -191,11 +237,16 @@ func (p Profile) writePacked(file *os.File, write func(*os.File) error) error {
 	}
 
 	return with(file, write, func(raw *os.File) error {
+		size, err := raw.Seek(0, io.SeekEnd)
+		if err != nil {
+			return err
+		}
+
 		if _, err := raw.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
 
-		return p.pack(file, raw)
+		return p.pack(file, raw, size)
 	})
 }
 
@@ -215,20 +266,41 @@ func with(beside *os.File, write, use func(*os.File) error) error {
 	return use(file)
 }
 
-func (p Profile) pack(w io.Writer, r io.Reader) error {
+// diskName is the name of a disk in an archive, which clouds look for.
+const diskName = "disk.raw"
+
+// pack compresses what is in the file r.
+func (p Profile) pack(w io.Writer, r io.Reader, size int64) error {
 	packer, err := p.packer(w)
 	if err != nil {
 		return err
 	}
 
-	_, err = io.Copy(packer, r)
+	if p.Output.OutFormat != FormatTarGzip {
+		_, err = io.Copy(packer, r)
 
-	return errors.Join(err, packer.Close())
+		return errors.Join(err, packer.Close())
+	}
+
+	archive := tar.NewWriter(packer)
+
+	// Clouds that take archives read only the old GNU form.
+	err = archive.WriteHeader(&tar.Header{
+		Name: diskName, Typeflag: tar.TypeReg, Mode: 0o644, Size: size, ModTime: time.Unix(0, 0), Format: tar.FormatGNU,
+	})
+	if err == nil {
+		_, err = io.Copy(archive, r)
+	}
+
+	return errors.Join(err, archive.Close(), packer.Close())
 }
 
 func (p Profile) packer(w io.Writer) (io.WriteCloser, error) {
-	if p.Output.OutFormat == FormatGzip {
+	switch p.Output.OutFormat {
+	case FormatGzip, FormatTarGzip:
 		return gzip.NewWriter(w), nil
+	case FormatXZ:
+		return xz.NewWriter(w)
 	}
 
 	// One thread: with more, the bytes could depend on the machine.

@@ -262,7 +262,7 @@ func TestPack(t *testing.T) {
 		p := Profile{Output: Output{OutFormat: format}}
 
 		var packed, again bytes.Buffer
-		if err := errors.Join(p.pack(&packed, bytes.NewReader(want)), p.pack(&again, bytes.NewReader(want))); err != nil {
+		if err := errors.Join(p.pack(&packed, bytes.NewReader(want), int64(len(want))), p.pack(&again, bytes.NewReader(want), int64(len(want)))); err != nil {
 			t.Fatal(err)
 		}
 
@@ -282,7 +282,7 @@ func TestPack(t *testing.T) {
 }
 
 func TestCmdline(t *testing.T) {
-	const hardened = "slab_nomerge= pti=on consoleblank=0 printk.devkmsg=on selinux=1 module.sig_enforce=1 proc_mem.force_override=never "
+	const hardened = "slab_nomerge= pti=on consoleblank=0 printk.devkmsg=on module.sig_enforce=1 proc_mem.force_override=never lsm=lockdown,yama,landlock,bpf "
 
 	for _, c := range []struct {
 		arch  string
@@ -337,7 +337,7 @@ output:
 		"argument":    {"[quiet]", `["a\nb"]`, "extraKernelArgs"},
 		"meta":        {"key: 10", "key: 0", "metaContents"},
 		"key range":   {"key: 10", "key: 256", ""},
-		"disk format": {"{diskSize: 4294967296}", "{diskFormat: vhd}", "vhd"},
+		"disk format": {"{diskSize: 4294967296}", "{diskFormat: vmdk}", "vmdk"},
 		"sector":      {"diskSize: 4294967296", "diskSectorSize: 1000", "1000"},
 		"no YAML":     {good, "{", ""},
 	} {

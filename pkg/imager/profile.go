@@ -1,6 +1,7 @@
 package imager
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ const (
 	KindInitramfs Kind = "initramfs"
 	KindCmdline   Kind = "cmdline"
 	KindUKI       Kind = "uki"
+	// KindIPXE is a script for iPXE that starts kernel and initramfs, which lie
+	// beside it under the names that those kinds of output have.
+	KindIPXE Kind = "ipxe"
 )
 
 // Format is how a disk image is packed.
@@ -32,9 +36,11 @@ type Format string
 
 // The formats.
 const (
-	FormatRaw  Format = "raw"
-	FormatGzip Format = ".gz"
-	FormatZstd Format = ".zst"
+	FormatRaw     Format = "raw"
+	FormatGzip    Format = ".gz"
+	FormatZstd    Format = ".zst"
+	FormatXZ      Format = ".xz"
+	FormatTarGzip Format = ".tar.gz" // the disk as "disk.raw" in an archive
 )
 
 // DiskFormat is the form of a disk image.
@@ -44,11 +50,16 @@ type DiskFormat string
 const (
 	DiskRaw   DiskFormat = "raw"
 	DiskQCOW2 DiskFormat = "qcow2"
+	DiskVHD   DiskFormat = "vhd"
 )
 
 // Profile says what to make and from what. Its YAML form is strict: a key that
 // is not here is an error.
 type Profile struct {
+	// BaseProfileName is one of [Builtins]: what this profile does not say, that
+	// one does.
+	BaseProfileName string `yaml:"baseProfileName"`
+
 	Arch          string        `yaml:"arch"`     // "amd64", "arm64"
 	Platform      string        `yaml:"platform"` // "metal", "nocloud", ...
 	Version       string        `yaml:"version"`  // of the system; this program's when empty
@@ -62,6 +73,10 @@ type Customization struct {
 	// ExtraKernelArgs are added to the command line; "-name" takes one away.
 	ExtraKernelArgs []string      `yaml:"extraKernelArgs"`
 	MetaContents    []MetaContent `yaml:"metaContents"` // of a disk image
+
+	// EmbeddedMachineConfiguration is a machine configuration for all machines
+	// that boot the image.
+	EmbeddedMachineConfiguration string `yaml:"embeddedMachineConfiguration"`
 }
 
 // MetaContent is a value for META.
@@ -81,6 +96,8 @@ type Input struct {
 	GRUBBoot File `yaml:"grubBoot"` // boot.img
 	GRUBCore File `yaml:"grubCore"` // core.img, for disks
 	GRUBDisc File `yaml:"grubDisc"` // the core for optical discs
+
+	SystemExtensions []Container `yaml:"systemExtensions"` // the lowest first
 }
 
 // File names a file on this machine.
@@ -116,11 +133,29 @@ type ISOOptions struct {
 var ErrProfile = errors.New("bad profile")
 
 // ReadProfile reads a profile's YAML form, checks it and fills in what was left
-// out.
+// out: from the profile that it names as its base, if it does.
 func ReadProfile(r io.Reader) (Profile, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxProfile))
+	if err != nil {
+		return Profile{}, fmt.Errorf("reading the profile: %w", err)
+	}
+
+	var named struct {
+		BaseProfileName string `yaml:"baseProfileName"`
+	}
+
+	// What is wrong with it, the decoder below says better.
+	_ = yaml.Unmarshal(text, &named)
+
 	var p Profile
 
-	decoder := yaml.NewDecoder(r)
+	if named.BaseProfileName != "" {
+		if p, err = builtin(named.BaseProfileName); err != nil {
+			return Profile{}, fmt.Errorf("reading the profile: %w", err)
+		}
+	}
+
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 
 	if err := decoder.Decode(&p); err != nil {
@@ -131,6 +166,9 @@ func ReadProfile(r io.Reader) (Profile, error) {
 
 	return p, p.check()
 }
+
+// maxProfile is the largest profile that is read, in bytes.
+const maxProfile = 4 << 20
 
 func (p Profile) withDefaults() Profile {
 	if p.Version == "" {
@@ -219,9 +257,9 @@ func (p Profile) check() error {
 		refuse("platform %q is no name", p.Platform)
 	}
 
-	inputs, ok := p.inputs()
-	if !ok {
-		refuse("output.kind %q is not one of iso, image, kernel, initramfs, cmdline, uki", p.Output.Kind)
+	inputs := p.requirements()
+	if inputs == nil {
+		refuse("output.kind %q is not one of iso, image, kernel, initramfs, cmdline, uki, ipxe", p.Output.Kind)
 	}
 
 	for key, file := range inputs {
@@ -230,16 +268,22 @@ func (p Profile) check() error {
 		}
 	}
 
-	if !slices.Contains([]Format{FormatRaw, FormatGzip, FormatZstd}, p.Output.OutFormat) {
-		refuse("output.outFormat %q is not raw, .gz or .zst", p.Output.OutFormat)
+	if !slices.Contains([]Format{FormatRaw, FormatGzip, FormatZstd, FormatXZ, FormatTarGzip}, p.Output.OutFormat) {
+		refuse("output.outFormat %q is not raw, .gz, .zst, .xz or .tar.gz", p.Output.OutFormat)
 	}
 
-	if format := p.Output.ImageOptions.DiskFormat; format != DiskRaw && format != DiskQCOW2 {
-		refuse("output.imageOptions.diskFormat %q is not raw or qcow2", format)
+	if !slices.Contains([]DiskFormat{DiskRaw, DiskQCOW2, DiskVHD}, p.Output.ImageOptions.DiskFormat) {
+		refuse("output.imageOptions.diskFormat %q is not raw, qcow2 or vhd", p.Output.ImageOptions.DiskFormat)
 	}
 
 	if size := p.Output.ImageOptions.DiskSectorSize; size != 512 && size != 4096 {
 		refuse("output.imageOptions.diskSectorSize %d is not 512 or 4096", size)
+	}
+
+	for i, c := range p.Input.SystemExtensions {
+		if (c.OCIPath == "") == (c.TarballPath == "") {
+			refuse("input.systemExtensions[%d] needs one of ociPath and tarballPath", i)
+		}
 	}
 
 	if err := p.checkBootloader(); err != nil {
@@ -259,23 +303,28 @@ func (p Profile) check() error {
 	return errors.Join(problems...)
 }
 
-// inputs are the files that the output needs, or false for an unknown kind.
-func (p Profile) inputs() (map[string]File, bool) {
+// requirements are the files that the output needs, or nil for an unknown kind.
+// Layers in an initramfs depend on the kernel.
+func (p Profile) requirements() map[string]File {
 	in := p.Input
 
 	switch p.Output.Kind {
 	case KindISO, KindImage:
-		return p.diskInputs(), true
+		return p.diskInputs()
 	case KindUKI:
-		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub}, true
+		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub}
 	case KindKernel:
-		return map[string]File{"kernel": in.Kernel}, true
+		return map[string]File{"kernel": in.Kernel}
 	case KindInitramfs:
-		return map[string]File{"initramfs": in.Initramfs}, true
-	case KindCmdline:
-		return nil, true
+		if p.layered() {
+			return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs}
+		}
+
+		return map[string]File{"initramfs": in.Initramfs}
+	case KindCmdline, KindIPXE:
+		return map[string]File{}
 	default:
-		return nil, false
+		return nil
 	}
 }
 
@@ -316,8 +365,13 @@ func (p Profile) meta() ([]byte, error) {
 // platform needs, and what the profile adds and takes away.
 func (p Profile) Cmdline() string {
 	args := []string{
-		"slab_nomerge=", "pti=on", "consoleblank=0", "printk.devkmsg=on", "selinux=1", "module.sig_enforce=1",
-		"proc_mem.force_override=never", "talos.platform=" + p.Platform,
+		"slab_nomerge=", "pti=on", "consoleblank=0", "printk.devkmsg=on", "module.sig_enforce=1",
+		"proc_mem.force_override=never",
+		// What the system has rules for. The kernel's own list ends with AppArmor
+		// and others whose rules nobody loads here; SELinux is not among them, and
+		// without a policy it would protect nothing.
+		"lsm=lockdown,yama,landlock,bpf",
+		"talos.platform=" + p.Platform,
 		// A kernel that panics starts again, and the boot loader counts.
 		"panic=10",
 	}
