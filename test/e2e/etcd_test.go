@@ -27,10 +27,10 @@ func snapshotBringsTheClusterBack(t *testing.T, c *cluster) {
 	file := filepath.Join(t.TempDir(), "etcd.snapshot")
 
 	c.makeConfigMap(t, ns, "before")
-	c.program(t, append([]string{"etcd", "snapshot", file}, c.target(node)...)...)
+	c.tell(t, node, "etcd", "snapshot", file)
 	c.makeConfigMap(t, ns, "after")
 
-	c.program(t, append([]string{"reset", "--graceful=false", "--reboot", "--system-labels-to-wipe", "EPHEMERAL"}, c.target(node)...)...)
+	c.tell(t, node, "reset", "--graceful=false", "--reboot", "--system-labels-to-wipe", "EPHEMERAL")
 	eventually(t, bootLimit, "etcd to wait for its beginning", func(ctx context.Context) error {
 		info, err := c.service(ctx, node, "etcd")
 		if err == nil && info.GetState() != "Preparing" {
@@ -40,7 +40,7 @@ func snapshotBringsTheClusterBack(t *testing.T, c *cluster) {
 		return err
 	})
 
-	c.program(t, append([]string{"bootstrap", "--recover-from", file}, c.target(node)...)...)
+	c.tell(t, node, "bootstrap", "--recover-from", file)
 
 	took := eventually(t, bootLimit, "what was in the snapshot", func(ctx context.Context) error {
 		_, err := c.kube.CoreV1().ConfigMaps(ns).Get(ctx, "before", metav1.GetOptions{})
@@ -81,7 +81,7 @@ func removedMemberJoinsAgain(t *testing.T, c *cluster) {
 	id := c.memberID(t, lost)
 
 	c.program(t, "cluster", "node", "stop", lost.Name, "--name", c.name)
-	c.program(t, append([]string{"etcd", "remove-member", id}, c.target(other)...)...)
+	c.tell(t, other, "etcd", "remove-member", id)
 
 	for _, node := range planes[:2] {
 		c.awaitMembers(t, node, 2)
@@ -90,7 +90,7 @@ func removedMemberJoinsAgain(t *testing.T, c *cluster) {
 	// The node still has the data of the member that it was. Erased, it is new.
 	c.program(t, "cluster", "node", "start", lost.Name, "--name", c.name)
 	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return version(on(ctx, lost))(c.api) })
-	c.program(t, append([]string{"reset", "--graceful=false", "--reboot", "--system-labels-to-wipe", "EPHEMERAL"}, c.target(lost)...)...)
+	c.tell(t, lost, "reset", "--graceful=false", "--reboot", "--system-labels-to-wipe", "EPHEMERAL")
 
 	eventually(t, bootLimit, "etcd on the node", func(ctx context.Context) error { return c.running(ctx, lost, "etcd") })
 	c.awaitReady(t, bootLimit, lost.Name)

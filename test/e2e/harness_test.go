@@ -145,7 +145,11 @@ func (c *cluster) destroy(t *testing.T) {
 // basaltctl runs the program with a home folder of its own and returns what it
 // printed.
 func (c *cluster) basaltctl(ctx context.Context, args ...string) (string, error) {
-	args = append(args, "--state", c.state())
+	if args[0] == "cluster" {
+		args = append(args, "--state", c.state())
+	} else {
+		args = append(args, "--talosconfig", c.folder.Talosconfig())
+	}
 
 	return c.run(exec.CommandContext(ctx, output("bin", "basaltctl"), args...))
 }

@@ -12,9 +12,11 @@ import (
 	"github.com/basalt-os/basalt/pkg/provision"
 )
 
-// target addresses commands to a node.
-func (c *cluster) target(node provision.Node) []string {
-	return []string{"--nodes", node.Address.String(), "--talosconfig", c.folder.Talosconfig()}
+// tell runs a command about a node and returns what it printed.
+func (c *cluster) tell(t *testing.T, node provision.Node, args ...string) string {
+	t.Helper()
+
+	return c.program(t, append(args, "--nodes", node.Address.String())...)
 }
 
 // resetWorkerReturnsAsNew erases all that the worker has. It takes its
@@ -29,7 +31,7 @@ func resetWorkerReturnsAsNew(t *testing.T, c *cluster) {
 	p.Spec.NodeName = node.Name
 	c.runPod(t, ns, p)
 
-	out := c.program(t, append([]string{"reset", "--reboot"}, c.target(node)...)...)
+	out := c.tell(t, node, "reset", "--reboot")
 	if !strings.Contains(out, "drain") {
 		t.Errorf("the progress does not show that pods are moved:\n%s", out)
 	}
@@ -90,7 +92,7 @@ func resetWorkerStaysAway(t *testing.T, c *cluster) {
 	}}
 	c.deploy(t, ns, d)
 
-	c.program(t, append([]string{"reset"}, c.target(node)...)...)
+	c.tell(t, node, "reset")
 
 	if out := c.program(t, "cluster", "show", "--name", c.name); !strings.Contains(out, "stopped") {
 		t.Errorf("the node is not shown as stopped:\n%s", out)

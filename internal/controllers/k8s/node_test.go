@@ -165,27 +165,34 @@ func TestApplyToNode(t *testing.T) {
 	}
 }
 
-func TestStaysOnNode(t *testing.T) {
+func TestPatchOfNode(t *testing.T) {
 	t.Parallel()
 
-	controller := true
-	owned := func(kind string) metav1.ObjectMeta {
-		return metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: kind, Controller: &controller}}}
+	node := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{ResourceVersion: "7", Labels: map[string]string{"other": "stays"}},
+		Spec:       corev1.NodeSpec{Taints: []corev1.Taint{{Key: "other", Effect: "NoExecute"}}},
 	}
 
 	for _, test := range []struct {
 		name string
-		pod  corev1.Pod
-		want bool
+		want desiredNode
+		text string
 	}{
-		{"a static pod", corev1.Pod{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{corev1.MirrorPodAnnotationKey: "x"}}}, true},
-		{"of a DaemonSet", corev1.Pod{ObjectMeta: owned("DaemonSet")}, true},
-		{"of a ReplicaSet", corev1.Pod{ObjectMeta: owned("ReplicaSet")}, false},
-		{"of nobody", corev1.Pod{}, false},
-		{"it has ended", corev1.Pod{Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}, true},
+		{name: "nothing", text: ""},
+		{
+			name: "a label", want: desiredNode{labels: map[string]string{"rack": "a"}},
+			text: `{"metadata":{"annotations":{"talos.dev/owned-labels":"[\"rack\"]"},"labels":{"rack":"a"}}}`,
+		},
+		{
+			name: "a taint, which holds for the version that was seen",
+			want: desiredNode{taints: map[string]k8s.NodeTaintSpec{"own": {Key: "own", Effect: "NoSchedule"}}},
+			text: `{"metadata":{"annotations":{"talos.dev/owned-taints":"[\"own\"]"},"resourceVersion":"7"},` +
+				`"spec":{"taints":[{"effect":"NoExecute","key":"other"},{"effect":"NoSchedule","key":"own"}]}}`,
+		},
 	} {
-		if got := staysOnNode(test.pod); got != test.want {
-			t.Errorf("%s: %v", test.name, got)
+		got, err := test.want.patch(node)
+		if err != nil || string(got) != test.text {
+			t.Errorf("%s: %s, %v; want %s", test.name, got, err, test.text)
 		}
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"time"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
@@ -96,12 +98,12 @@ func putNode(ctx context.Context, rt *reconcile.Runtime, client kubernetes.Inter
 		return fmt.Errorf("reading node %s: %w", name, err)
 	}
 
-	changed, err := want.applyTo(node)
-	if err != nil || !changed {
+	patch, err := want.patch(node)
+	if err != nil || patch == nil {
 		return err
 	}
 
-	_, err = client.CoreV1().Nodes().Update(ctx, node, metav1.UpdateOptions{FieldManager: "talos"})
+	_, err = client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "talos"})
 	if apierrors.IsConflict(err) {
 		rt.RequeueAfter(apiPause)
 
@@ -149,6 +151,42 @@ func readDesired(ctx context.Context, rt *reconcile.Runtime) (desiredNode, error
 	want.cordoned = len(cordons) > 0
 
 	return want, err
+}
+
+// patch returns what has to change at the node as a merge patch, nil when it is
+// nothing. It names nothing else, so that it cannot undo what somebody else has
+// changed since the node was read; only taints are a list, which is replaced as
+// a whole, and holds for the version that was read.
+func (d desiredNode) patch(node *corev1.Node) ([]byte, error) {
+	next := node.DeepCopy()
+
+	changed, err := d.applyTo(next)
+	if err != nil || !changed {
+		return nil, err
+	}
+
+	before := node.DeepCopy()
+	if !slices.Equal(before.Spec.Taints, next.Spec.Taints) {
+		// A patch that names a version fails when there is a later one.
+		before.ResourceVersion = ""
+	}
+
+	from, err := json.Marshal(before)
+	if err != nil {
+		return nil, fmt.Errorf("encoding node: %w", err)
+	}
+
+	to, err := json.Marshal(next)
+	if err != nil {
+		return nil, fmt.Errorf("encoding node: %w", err)
+	}
+
+	patch, err := jsonpatch.CreateMergePatch(from, to)
+	if err != nil {
+		return nil, fmt.Errorf("comparing node: %w", err)
+	}
+
+	return patch, nil
 }
 
 // applyTo changes the node and reports whether anything changed. What others
