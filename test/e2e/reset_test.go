@@ -82,6 +82,57 @@ func resetWorkerStaysAway(t *testing.T, c *cluster) {
 	ns := c.namespace(t)
 	node := c.worker()
 
+	c.deployMovable(t, ns, node)
+	c.tell(t, node, "reset")
+
+	if out := c.program(t, "cluster", "show", "--name", c.name); !strings.Contains(out, "stopped") {
+		t.Errorf("the node is not shown as stopped:\n%s", out)
+	}
+
+	c.awaitMoved(t, ns)
+	c.program(t, "cluster", "node", "start", node.Name, "--name", c.name)
+	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return c.running(ctx, node, "kubelet") })
+	c.awaitReady(t, bootLimit, node.Name)
+	c.awaitSchedulable(t, node)
+}
+
+// rebootMovesPodsBefore restarts the worker as an operator with a care does:
+// its pods run elsewhere before it goes down, and it takes pods again when it is
+// back.
+func rebootMovesPodsBefore(t *testing.T, c *cluster) {
+	ns := c.namespace(t)
+	node := c.worker()
+	before := c.pid(t, node)
+
+	c.deployMovable(t, ns, node)
+
+	out := c.tell(t, node, "reboot", "--drain")
+	if !strings.Contains(out, "move its pods") {
+		t.Errorf("the progress does not show that pods are moved:\n%s", out)
+	}
+
+	c.awaitMoved(t, ns)
+
+	if after := c.pid(t, node); after == before {
+		t.Error("the node has not restarted")
+	}
+
+	found, err := c.kube.CoreV1().Nodes().Get(t.Context(), node.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if found.Spec.Unschedulable {
+		t.Error("the node is still cordoned")
+	}
+
+	c.awaitReady(t, bootLimit, node.Name)
+}
+
+// deployMovable runs a pod that prefers a node, but may run elsewhere.
+func (c *cluster) deployMovable(t *testing.T, namespace string, node provision.Node) {
+	t.Helper()
+
 	d := deployment("movable", 1, podSpec(server()))
 	d.Spec.Template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
 		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
@@ -90,16 +141,15 @@ func resetWorkerStaysAway(t *testing.T, c *cluster) {
 			}}},
 		}},
 	}}
-	c.deploy(t, ns, d)
+	c.deploy(t, namespace, d)
+}
 
-	c.tell(t, node, "reset")
-
-	if out := c.program(t, "cluster", "show", "--name", c.name); !strings.Contains(out, "stopped") {
-		t.Errorf("the node is not shown as stopped:\n%s", out)
-	}
+// awaitMoved waits until that pod runs on the control plane.
+func (c *cluster) awaitMoved(t *testing.T, namespace string) {
+	t.Helper()
 
 	eventually(t, podLimit, "deployment to run on the other node", func(ctx context.Context) error {
-		list, err := c.kube.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{})
+		list, err := c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
@@ -112,9 +162,4 @@ func resetWorkerStaysAway(t *testing.T, c *cluster) {
 
 		return errors.New("no pod of it is ready there")
 	})
-
-	c.program(t, "cluster", "node", "start", node.Name, "--name", c.name)
-	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return c.running(ctx, node, "kubelet") })
-	c.awaitReady(t, bootLimit, node.Name)
-	c.awaitSchedulable(t, node)
 }

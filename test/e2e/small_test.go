@@ -74,6 +74,7 @@ func TestSmall(t *testing.T) {
 		{"KilledServicesComeBack", killedServicesComeBack},
 		{"RebootedNodeReturns", rebootedNodeReturns},
 		{"StoppedNodeIsReportedAndReturns", stoppedNodeIsReportedAndReturns},
+		{"RebootMovesPodsBefore", rebootMovesPodsBefore},
 		{"ResetWorkerReturnsAsNew", resetWorkerReturnsAsNew},
 		{"ResetWorkerStaysAway", resetWorkerStaysAway},
 		{"CertificateIsReplacedAndNoCallEnds", certificateIsReplaced},

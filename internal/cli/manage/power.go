@@ -21,6 +21,7 @@ type request func(ctx context.Context, n connect.Node) (actor string, err error)
 func newReboot() *cobra.Command {
 	var (
 		f    waitFlags
+		d    drainFlags
 		mode string
 	)
 
@@ -29,12 +30,14 @@ func newReboot() *cobra.Command {
 		Short: "Restart nodes",
 		Example: `  basaltctl reboot --nodes 10.5.0.3
   basaltctl reboot -n 10.5.0.2,10.5.0.3 --wait=false
+  basaltctl reboot -n 10.5.0.3 --drain --drain-timeout 10m
   basaltctl reboot -n 10.5.0.3 --mode powercycle --debug`,
 		Args: cobra.NoArgs,
 	}
 
 	reach := connect.Add(cmd)
 	f.add(cmd)
+	d.add(cmd, false)
 	cmd.Flags().StringVar(&f.progress, "progress", "auto", "how to show progress: auto or plain")
 	cmd.Flags().StringVarP(&mode, "mode", "m", "default",
 		"default, powercycle (through the firmware) or force (at once, stopping nothing)")
@@ -52,6 +55,13 @@ func newReboot() *cobra.Command {
 		}
 
 		return reach.Run(func(cmd *cobra.Command, target *connect.Target, _ []string) error {
+			before, err := d.before(cmd, target, f.wait)
+			if err != nil {
+				return err
+			}
+
+			f.around = before
+
 			return f.run(cmd, target, comesBack, func(ctx context.Context, n connect.Node) (string, error) {
 				reply, err := client.Check(n.Machine.Reboot(ctx, &machine.RebootRequest{Mode: chosen}))
 
@@ -159,6 +169,9 @@ type waitFlags struct {
 	wait, debug bool
 	timeout     time.Duration
 	progress    string
+	// around is done before the sequence begins, and what it returns when the
+	// node is back; nil for nothing.
+	around func(ctx context.Context, n connect.Node, show progress) (after func(context.Context) error, err error)
 }
 
 func (f *waitFlags) add(cmd *cobra.Command) {
@@ -174,12 +187,10 @@ func (f *waitFlags) run(cmd *cobra.Command, target *connect.Target, end ending, 
 		return fmt.Errorf("--progress %q: give auto or plain", f.progress)
 	}
 
-	if !f.wait && !f.debug {
-		return connect.Do(cmd.Context(), target, func(ctx context.Context, n connect.Node) error {
-			_, err := begin(ctx, n)
-
-			return err
-		})
+	if f.around == nil {
+		f.around = func(context.Context, connect.Node, progress) (func(context.Context) error, error) {
+			return func(context.Context) error { return nil }, nil
+		}
 	}
 
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), f.timeout, errors.New("not done within "+f.timeout.String()))
@@ -194,8 +205,23 @@ func (f *waitFlags) run(cmd *cobra.Command, target *connect.Target, end ending, 
 			defer stop()
 		}
 
+		after, err := f.around(ctx, n, show)
+		if err != nil {
+			show.finish(n.Name, err)
+
+			return err
+		}
+
+		if !f.wait && !f.debug {
+			_, err := begin(ctx, n)
+
+			return err
+		}
+
 		t := tracker{node: n, show: show, end: end}
-		err := t.track(ctx, begin)
+		if err = t.track(ctx, begin); err == nil {
+			err = after(ctx)
+		}
 
 		show.finish(n.Name, err)
 
