@@ -26,6 +26,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/hardware"
 	"github.com/basalt-os/basalt/internal/controllers/k8s"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/kubelet"
+	"github.com/basalt-os/basalt/internal/controllers/kubeaccess"
 	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/perf"
 	"github.com/basalt-os/basalt/internal/controllers/runtime"
@@ -110,6 +111,7 @@ func controlPlane(t *testing.T, dir string) []reconcile.Controller {
 		perf.Controllers("/proc"),
 		hardware.Controllers("/proc", "/sys"),
 		block.Controllers("/proc/self/mountinfo"),
+		kubeaccess.Controllers(kubeaccess.Dependencies{Config: reader, Now: time.Now, Logger: logger}),
 		k8s.Controllers(k8s.Dependencies{
 			Config: reader, Host: kubelet.Host{Container: true}, Files: k8s.KubeletFiles{Root: dir},
 			SecretsRoot: filepath.Join(dir, "secrets"), ConfigRoot: filepath.Join(dir, "config"),

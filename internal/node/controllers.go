@@ -19,6 +19,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/k8s"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/kubelet"
 	"github.com/basalt-os/basalt/internal/controllers/k8s/staticpod"
+	"github.com/basalt-os/basalt/internal/controllers/kubeaccess"
 	"github.com/basalt-os/basalt/internal/controllers/perf"
 	"github.com/basalt-os/basalt/internal/controllers/runtime"
 	"github.com/basalt-os/basalt/internal/controllers/secrets"
@@ -64,6 +65,7 @@ func (n *Node) controllers() []reconcile.Controller {
 			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,
 			OperatingSystem: fmt.Sprintf("%s (%s)", version.Name, version.Tag),
 		}),
+		kubeaccess.Controllers(kubeaccess.Dependencies{Config: reader, Now: time.Now, Logger: n.logger}),
 		k8s.Controllers(k8s.Dependencies{
 			Config:      reader,
 			Host:        kubelet.Host{Container: n.platform.isContainer(), CgroupV1: !n.groups.Unified()},

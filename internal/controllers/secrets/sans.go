@@ -7,6 +7,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
+	"github.com/basalt-os/basalt/internal/resources/kubeaccess"
 	"github.com/basalt-os/basalt/internal/resources/network"
 	resources "github.com/basalt-os/basalt/internal/resources/secrets"
 )
@@ -59,7 +60,10 @@ func fqdn(host network.HostnameStatus) string {
 // APICertSANs collects what the certificate of the OS API is for.
 func APICertSANs() reconcile.Controller {
 	return derive.One("secrets.APICertSANsController", resources.CertSANAPIID,
-		append([]reconcile.Input{reconcile.In[resources.OSRoot]().WithID(resources.OSRootID)}, identityInputs...),
+		append([]reconcile.Input{
+			reconcile.In[resources.OSRoot]().WithID(resources.OSRootID),
+			derive.In[kubeaccess.Config](kubeaccess.ConfigID),
+		}, identityInputs...),
 		func(ctx context.Context, rt *reconcile.Runtime, _ resources.CertSAN) (resources.CertSAN, error) {
 			root, err := derive.Find[resources.OSRoot](ctx, rt, resources.OSRootID)
 			if err != nil {
@@ -75,7 +79,17 @@ func APICertSANs() reconcile.Controller {
 				return derive.None[resources.CertSAN]()
 			}
 
-			return apiSANs(root.Spec, *node), nil
+			access, err := derive.Find[kubeaccess.Config](ctx, rt, kubeaccess.ConfigID)
+			if err != nil {
+				return resources.CertSAN{}, err
+			}
+
+			sans := apiSANs(root.Spec, *node)
+			if access != nil && access.Spec.Enabled {
+				sans.DNSNames = sortedNames(append(sans.DNSNames, kubeaccess.ServiceNames()...))
+			}
+
+			return sans, nil
 		})
 }
 

@@ -54,6 +54,8 @@ func Build(p Parameters) ([]Group, error) {
 		{"11-core-dns-svc", p.Config.CoreDNSEnabled, coreDNSService},
 		{"11-kube-config-in-cluster", true, kubeconfigInCluster},
 		{"11-talos-node-rbac-template", true, nodeRoles},
+		{"12-talos-api-service", p.Config.TalosAPIServiceEnabled, apiService},
+		{"13-talos-service-account-crd", p.Config.TalosAPIServiceEnabled, accountDefinition},
 	}
 
 	var out []Group

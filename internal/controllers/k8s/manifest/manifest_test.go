@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,8 +49,11 @@ func TestGroups(t *testing.T) {
 		{"the network", k8s.BootstrapManifestsConfig{FlannelEnabled: true}, []string{"05-flannel"}},
 		{"the proxy", k8s.BootstrapManifestsConfig{ProxyEnabled: true}, []string{"10-kube-proxy"}},
 		{"DNS", k8s.BootstrapManifestsConfig{CoreDNSEnabled: true, DNSServiceIP: "10.96.0.10"}, []string{"11-core-dns", "11-core-dns-svc"}},
+		{"access to the API", k8s.BootstrapManifestsConfig{TalosAPIServiceEnabled: true}, []string{"12-talos-api-service", "13-talos-service-account-crd"}},
 	} {
 		want := append(append(append([]string{}, always...), test.want...), end...)
+		slices.Sort(want)
+
 		if diff := cmp.Diff(want, ids(build(t, test.config))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
@@ -68,6 +72,7 @@ func TestObjectsAreComplete(t *testing.T) {
 		FlannelEnabled: true, FlannelBackendType: "vxlan", FlannelKubeNetworkPoliciesEnabled: true, PodCIDRs: []string{"10.244.0.0/16"},
 		ProxyEnabled: true, ProxyConfig: map[string]any{"mode": "nftables"},
 		CoreDNSEnabled: true, DNSServiceIP: "10.96.0.10", DNSServiceIPv6: "fd00::a", ClusterDomain: "cluster.local",
+		TalosAPIServiceEnabled: true,
 	})
 
 	for _, g := range groups {
