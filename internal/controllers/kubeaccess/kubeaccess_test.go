@@ -105,7 +105,7 @@ func TestIssue(t *testing.T) {
 		t.Error("it is taken for one of another authority")
 	}
 
-	i.now = today.Add(lifetime/2 - time.Second)
+	i.now = today.Add(lifetime/2 - time.Hour)
 	if !i.fresh(text, []string{"os:reader", "os:etcd:backup"}) {
 		t.Error("it is renewed too early")
 	}
