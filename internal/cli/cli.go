@@ -16,6 +16,7 @@ import (
 	"github.com/basalt-os/basalt/internal/cli/get"
 	"github.com/basalt-os/basalt/internal/cli/image"
 	"github.com/basalt-os/basalt/internal/cli/inject"
+	"github.com/basalt-os/basalt/internal/cli/kubeupgrade"
 	"github.com/basalt-os/basalt/internal/cli/manage"
 	"github.com/basalt-os/basalt/internal/cli/observe"
 	"github.com/basalt-os/basalt/internal/cli/support"
@@ -61,7 +62,7 @@ func New() *cobra.Command {
 		SilenceErrors: true,
 	}
 
-	root.AddCommand(cluster.New(), contexts.New(), get.New(), etcd.New(), image.New(), inject.New(), why.New(), support.New(), dashboard.New())
+	root.AddCommand(cluster.New(), contexts.New(), get.New(), etcd.New(), image.New(), inject.New(), kubeupgrade.New(), why.New(), support.New(), dashboard.New())
 	root.AddCommand(generate.Commands()...)
 	root.AddCommand(manage.Commands()...)
 	root.AddCommand(observe.Commands()...)

@@ -16,7 +16,7 @@ func Commands() []*cobra.Command {
 	return []*cobra.Command{
 		newVersion(), newService(), newLogs(), newDmesg(), newEvents(),
 		newContainers(), newStats(), newRestart(), newProcesses(), newMemory(), newMounts(),
-		newList(), newRead(), newCopy(), newUsage(), newNetstat(), newCapture(), newTime(), newInspect(),
+		newList(), newRead(), newCopy(), newUsage(), newDiskFree(), newNetstat(), newCapture(), newTime(), newInspect(),
 	}
 }
 

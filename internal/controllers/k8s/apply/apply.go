@@ -83,27 +83,9 @@ func (a *Applier) Apply(ctx context.Context, objects []map[string]any) error {
 
 // create makes the object unless it exists.
 func (a *Applier) create(ctx context.Context, object *unstructured.Unstructured) error {
-	kind := object.GroupVersionKind()
-
-	mapping, err := a.Mapper.RESTMapping(kind.GroupKind(), kind.Version)
-	if meta.IsNoMatchError(err) {
-		a.Mapper.Reset()
-
-		mapping, err = a.Mapper.RESTMapping(kind.GroupKind(), kind.Version)
-	}
-
+	client, err := a.resource(object.GroupVersionKind(), object)
 	if err != nil {
-		return fmt.Errorf("finding the resource of %s: %w", kind, err)
-	}
-
-	var client dynamic.ResourceInterface = a.Client.Resource(mapping.Resource)
-
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		if object.GetNamespace() == "" {
-			object.SetNamespace(metav1.NamespaceDefault)
-		}
-
-		client = a.Client.Resource(mapping.Resource).Namespace(object.GetNamespace())
+		return err
 	}
 
 	_, err = client.Get(ctx, object.GetName(), metav1.GetOptions{})
@@ -115,13 +97,7 @@ func (a *Applier) create(ctx context.Context, object *unstructured.Unstructured)
 		return fmt.Errorf("reading %s: %w", describe(object), err)
 	}
 
-	annotations := object.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-
-	annotations[owningAnnotation] = InventoryName
-	object.SetAnnotations(annotations)
+	own(object)
 
 	if _, err := client.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: FieldManager, Force: true}); err != nil {
 		return fmt.Errorf("creating %s: %w", describe(object), err)
