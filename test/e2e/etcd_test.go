@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/known/emptypb"
 	corev1 "k8s.io/api/core/v1"
@@ -90,10 +91,12 @@ func removedMemberJoinsAgain(t *testing.T, c *cluster) {
 	// The node still has the data of the member that it was. Erased, it is new.
 	c.program(t, "cluster", "node", "start", lost.Name, "--name", c.name)
 	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return version(on(ctx, lost))(c.api) })
+	begin := time.Now()
+
 	c.tell(t, lost, "reset", "--graceful=false", "--reboot", "--system-labels-to-wipe", "EPHEMERAL")
 
 	eventually(t, bootLimit, "etcd on the node", func(ctx context.Context) error { return c.running(ctx, lost, "etcd") })
-	c.awaitReady(t, bootLimit, lost.Name)
+	c.awaitReadySince(t, bootLimit, lost.Name, begin)
 
 	for _, node := range planes {
 		c.awaitMembers(t, node, 3)

@@ -74,9 +74,11 @@ func stoppedControlPlaneIsNotMissed(t *testing.T, c *cluster) {
 		}
 	}
 
+	begin := time.Now()
+
 	c.program(t, "cluster", "node", "start", node.Name, "--name", c.name)
 	eventually(t, bootLimit, "etcd on the node", func(ctx context.Context) error { return c.running(ctx, node, "etcd") })
-	c.awaitReady(t, bootLimit, node.Name)
+	c.awaitReadySince(t, bootLimit, node.Name, begin)
 	etcdHasThreeVotingMembers(t, c)
 
 	answers, failures := stop()

@@ -169,6 +169,14 @@ func (c *cluster) dial(ctx context.Context, from *corev1.Pod, protocol, host str
 func (c *cluster) awaitReady(t *testing.T, limit time.Duration, name string) time.Duration {
 	t.Helper()
 
+	return c.awaitReadySince(t, limit, name, time.Time{})
+}
+
+// awaitReadySince is awaitReady for a node that went down at a time: that it was
+// ready before does not count.
+func (c *cluster) awaitReadySince(t *testing.T, limit time.Duration, name string, since time.Time) time.Duration {
+	t.Helper()
+
 	return eventually(t, limit, "node "+name+" to be ready", func(ctx context.Context) error {
 		node, err := c.kube.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
@@ -176,7 +184,9 @@ func (c *cluster) awaitReady(t *testing.T, limit time.Duration, name string) tim
 		}
 
 		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
+			// Times have seconds. A kubelet that starts says anew how it is.
+			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue &&
+				!condition.LastHeartbeatTime.Time.Before(since.Truncate(time.Second)) {
 				return nil
 			}
 		}

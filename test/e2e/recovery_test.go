@@ -174,6 +174,8 @@ func rebootedNodeReturns(t *testing.T, c *cluster) {
 	p.Spec.RestartPolicy = corev1.RestartPolicyAlways
 	c.runPod(t, ns, p)
 
+	begin := time.Now()
+
 	if err := reboot(on(t.Context(), node))(c.api); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +190,7 @@ func rebootedNodeReturns(t *testing.T, c *cluster) {
 	took += eventually(t, bootLimit, "API of the node", func(ctx context.Context) error {
 		return c.running(ctx, node, "kubelet")
 	})
-	took += c.awaitReady(t, bootLimit, node.Name)
+	took += c.awaitReadySince(t, bootLimit, node.Name, begin)
 	t.Logf("the node is ready %s after the call", took)
 
 	// The pod's container was ended with the node; the kubelet starts another.
@@ -225,10 +227,13 @@ func stoppedNodeIsReportedAndReturns(t *testing.T, c *cluster) {
 	}
 
 	c.assertOneFails(t, node.Address.String())
+
+	begin := time.Now()
+
 	c.program(t, "cluster", "node", "start", node.Name, "--name", c.name)
 
 	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return c.running(ctx, node, "kubelet") })
-	c.awaitReady(t, bootLimit, node.Name)
+	c.awaitReadySince(t, bootLimit, node.Name, begin)
 }
 
 // stoppedClusterKeepsItsState stops everything; "cluster create" then finds the
@@ -277,7 +282,8 @@ func (c *cluster) program(t *testing.T, args ...string) string {
 func createFindsTheCluster(t *testing.T, c *cluster) {
 	before := c.pid(t, c.controlPlane())
 
-	if out := c.program(t, "cluster", "create", "--name", c.name); !strings.Contains(out, "exists already") {
+	out := c.program(t, "cluster", "create", "--name", c.name, "--workers", "1", "--memory", "1GiB")
+	if !strings.Contains(out, "exists already") || !strings.Contains(out, "created: --memory has no effect") {
 		t.Errorf("got:\n%s", out)
 	}
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,8 @@ func resetWorkerReturnsAsNew(t *testing.T, c *cluster) {
 	p.Spec.NodeName = node.Name
 	c.runPod(t, ns, p)
 
+	begin := time.Now()
+
 	out := c.tell(t, node, "reset", "--reboot")
 	if !strings.Contains(out, "drain") {
 		t.Errorf("the progress does not show that pods are moved:\n%s", out)
@@ -44,7 +47,7 @@ func resetWorkerReturnsAsNew(t *testing.T, c *cluster) {
 		return nil
 	})
 	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return c.running(ctx, node, "kubelet") })
-	c.awaitReady(t, bootLimit, node.Name)
+	c.awaitReadySince(t, bootLimit, node.Name, begin)
 	c.awaitSchedulable(t, node)
 
 	// A bare pod is not moved but removed.
@@ -90,9 +93,11 @@ func resetWorkerStaysAway(t *testing.T, c *cluster) {
 	}
 
 	c.awaitMoved(t, ns)
+	begin := time.Now()
+
 	c.program(t, "cluster", "node", "start", node.Name, "--name", c.name)
 	eventually(t, bootLimit, "API of the node", func(ctx context.Context) error { return c.running(ctx, node, "kubelet") })
-	c.awaitReady(t, bootLimit, node.Name)
+	c.awaitReadySince(t, bootLimit, node.Name, begin)
 	c.awaitSchedulable(t, node)
 }
 
@@ -105,6 +110,8 @@ func rebootMovesPodsBefore(t *testing.T, c *cluster) {
 	before := c.pid(t, node)
 
 	c.deployMovable(t, ns, node)
+
+	begin := time.Now()
 
 	out := c.tell(t, node, "reboot", "--drain")
 	if !strings.Contains(out, "move its pods") {
@@ -126,7 +133,7 @@ func rebootMovesPodsBefore(t *testing.T, c *cluster) {
 		t.Error("the node is still cordoned")
 	}
 
-	c.awaitReady(t, bootLimit, node.Name)
+	c.awaitReadySince(t, bootLimit, node.Name, begin)
 }
 
 // deployMovable runs a pod that prefers a node, but may run elsewhere.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -189,6 +190,10 @@ func (o *createOptions) resume(ctx context.Context, cmd *cobra.Command, printer 
 	cmd.Printf("Cluster %q exists already, with %d control planes and %d workers.\n",
 		spec.Name, len(spec.ByRole(provision.ControlPlane)), len(spec.ByRole(provision.Worker)))
 
+	if ignored := o.ignored(cmd, spec); len(ignored) > 0 {
+		cmd.Printf("It stays as it was created: %s has no effect. To change that, destroy the cluster first.\n", strings.Join(ignored, ", "))
+	}
+
 	if err := printer.Do("start nodes", func(*steps.Step) error { return host.Start(ctx, o.folder()) }); err != nil {
 		return err
 	}
@@ -202,6 +207,32 @@ func (o *createOptions) resume(ctx context.Context, cmd *cobra.Command, printer 
 	o.explain(cmd)
 
 	return nil
+}
+
+// ignored are the flags that ask for something that a cluster which exists is
+// not.
+func (o *createOptions) ignored(cmd *cobra.Command, spec *provision.Spec) []string {
+	has := map[string]string{
+		"controlplanes":      strconv.Itoa(len(spec.ByRole(provision.ControlPlane))),
+		"workers":            strconv.Itoa(len(spec.ByRole(provision.Worker))),
+		"cidr":               spec.Network.String(),
+		"kubernetes-version": spec.KubernetesVersion,
+		"root-tree":          spec.Root,
+		"images":             spec.Images,
+	}
+
+	var ignored []string
+
+	for _, name := range []string{
+		"controlplanes", "workers", "cidr", "kubernetes-version", "cpus", "memory", "root-tree", "images",
+		"config-patch", "config-patch-control-plane", "config-patch-worker",
+	} {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed && flag.Value.String() != has[name] {
+			ignored = append(ignored, "--"+name)
+		}
+	}
+
+	return ignored
 }
 
 // spec turns the flags into a description of the cluster.

@@ -63,22 +63,25 @@ func AllIn[T resource.Spec](
 			return err
 		}
 
+		var errs []error
+
+		// One that cannot be written, such as one that is somebody else's, does
+		// not keep the others from it.
 		for id, spec := range specs {
-			err := reconcile.ModifyIn(ctx, rt, namespace, id, func(r *resource.Resource[T]) error {
+			errs = append(errs, reconcile.ModifyIn(ctx, rt, namespace, id, func(r *resource.Resource[T]) error {
 				r.Spec = spec
 
 				return nil
-			})
-			if err != nil {
-				return err
-			}
+			}))
 		}
 
-		return reconcile.KeepIn[T](ctx, rt, namespace, func(id string) bool {
+		errs = append(errs, reconcile.KeepIn[T](ctx, rt, namespace, func(id string) bool {
 			_, ok := specs[id]
 
 			return ok
-		})
+		}))
+
+		return errors.Join(errs...)
 	}
 
 	return &controller{name: name, inputs: inputs, outputs: []reconcile.Output{reconcile.Out[T]().AsShared()}, run: run}
