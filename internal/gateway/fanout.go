@@ -24,7 +24,7 @@ type fanout struct {
 }
 
 // toMany passes the call to many nodes and merges what they answer.
-func (c *call) toMany(nodes []string) error {
+func (c *call) toMany(ctx context.Context, nodes []string) error {
 	if !c.shape.mergeable {
 		return status.Errorf(codes.InvalidArgument,
 			"responses of %s cannot be merged: use metadata node instead of nodes", c.method)
@@ -34,7 +34,7 @@ func (c *call) toMany(nodes []string) error {
 		return status.Errorf(codes.InvalidArgument, "%s takes a stream, which can go to one node only", c.method)
 	}
 
-	ctx, cancel := context.WithCancel(c.in.Context())
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
 	f := &fanout{call: c, ctx: ctx, cancel: cancel}

@@ -29,6 +29,10 @@ const DefaultPort = 50000
 // stopAfter is how long calls may take to end when the gateway stops.
 const stopAfter = 5 * time.Second
 
+// streamsAfter is how long streams may take, which end by themselves only if
+// they are nearly done: most are followed for as long as there is anything.
+const streamsAfter = 500 * time.Millisecond
+
 // Config says what a Gateway is connected to. All fields are required unless
 // they say otherwise.
 type Config struct {
@@ -60,6 +64,12 @@ type Gateway struct {
 
 	// pumps are the background copies of callers' streams.
 	pumps sync.WaitGroup
+
+	// closing ends when streams shall, before the gateway does.
+	closing context.Context
+	end     context.CancelFunc
+
+	closed func() error // what Close does, once
 }
 
 // New returns a gateway without settings: until the first Update it refuses
@@ -74,6 +84,8 @@ func New(config Config) (*Gateway, error) {
 	}
 
 	g.settings.Store(&Settings{})
+	g.closing, g.end = context.WithCancel(context.Background())
+	g.closed = sync.OnceValue(g.close)
 
 	if g.local == nil {
 		g.local = IsLocal
@@ -141,10 +153,16 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 
 // Close ends the gateway: calls get a few seconds to end by themselves. When
 // it returns, nothing of the gateway runs any more.
-func (g *Gateway) Close() error {
+func (g *Gateway) Close() error { return g.closed() }
+
+func (g *Gateway) close() error {
+	streams := time.AfterFunc(streamsAfter, g.end)
 	hard := time.AfterFunc(stopAfter, g.server.Stop)
+
 	g.server.GracefulStop()
 	hard.Stop()
+	streams.Stop()
+	g.end()
 	g.pumps.Wait()
 
 	return g.backends.close()
@@ -165,15 +183,7 @@ func (g *Gateway) handle(_ any, in grpc.ServerStream) error {
 
 	if err == nil {
 		c := &call{gateway: g, method: method, shape: g.shapes.of(method), in: in, md: md, roles: roles}
-
-		switch {
-		case to.merge:
-			err = c.toMany(to.nodes)
-		case len(to.nodes) == 1:
-			err = c.toOne(to.nodes[0])
-		default:
-			err = c.toOne("")
-		}
+		err = c.run(to)
 	}
 
 	g.logger.Info("call",

@@ -23,6 +23,38 @@ type call struct {
 	roles   rbac.Roles
 }
 
+// run passes the call to where it shall go. A stream ends when the gateway does.
+func (c *call) run(to route) error {
+	ctx := c.in.Context()
+
+	if c.shape.serverStreams || c.shape.clientStreams {
+		var cancel context.CancelFunc
+
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+
+		stop := context.AfterFunc(c.gateway.closing, cancel)
+		defer stop()
+	}
+
+	var err error
+
+	switch {
+	case to.merge:
+		err = c.toMany(ctx, to.nodes)
+	case len(to.nodes) == 1:
+		err = c.toOne(ctx, to.nodes[0])
+	default:
+		err = c.toOne(ctx, "")
+	}
+
+	if ctx.Err() != nil && c.in.Context().Err() == nil {
+		return status.Error(codes.Unavailable, "the API of this node stops")
+	}
+
+	return err
+}
+
 // open starts the call on a node; an empty node is this one. The returned
 // function must be called when the call has ended.
 func (c *call) open(ctx context.Context, node string) (grpc.ClientStream, func(), error) {
@@ -59,8 +91,8 @@ func (c *call) open(ctx context.Context, node string) (grpc.ClientStream, func()
 // toOne passes the call to one node and everything back as it comes. Flow
 // control is gRPC's own: a message is read only when the one before it was
 // taken by the other side.
-func (c *call) toOne(node string) error {
-	ctx, cancel := context.WithCancel(c.in.Context())
+func (c *call) toOne(ctx context.Context, node string) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
 	out, done, err := c.open(ctx, node)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -184,6 +185,48 @@ func TestCancellationReachesAllNodes(t *testing.T) {
 			}
 
 			ended++
+		}
+	}
+}
+
+// TestStreamsEndWithTheGateway checks that somebody who follows a log does not
+// keep the gateway from stopping, and is told why the log ends.
+func TestStreamsEndWithTheGateway(t *testing.T) {
+	f := newFleet(t, 2)
+
+	var streams []grpc.ServerStreamingClient[common.Data]
+
+	for _, pairs := range [][]string{nil, {"node", nodeAddress(1)}, {"nodes", nodeAddress(0), "nodes", nodeAddress(1)}} {
+		stream, err := f.admin(0).Logs(with(t, pairs...), &machine.LogsRequest{TailLines: 1, Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+
+		streams = append(streams, stream)
+	}
+
+	begin := time.Now()
+
+	if err := f.nodes[0].Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if took := time.Since(begin); took > 4*time.Second {
+		t.Errorf("the gateway took %s to stop", took)
+	}
+
+	for i, stream := range streams {
+		var err error
+		for err == nil {
+			_, err = stream.Recv()
+		}
+
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "stops") {
+			t.Errorf("stream %d ended with %v", i, err)
 		}
 	}
 }

@@ -63,11 +63,19 @@ func Enter(p Profile) (Report, error) {
 			return report, again()
 		}
 
+		if err := rename(filepath.Base(os.Args[0])); err != nil {
+			return report, fmt.Errorf("entering sandbox: %w", err)
+		}
+
 		if err := p.changeRoot(); err != nil {
 			return report, fmt.Errorf("entering sandbox: %w", err)
 		}
 
 		report.PrivateRoot = true
+
+		if err := dropBoundingSet(); err != nil {
+			return report, fmt.Errorf("entering sandbox: %w", err)
+		}
 
 		if err := becomeUser(p.User); err != nil {
 			return report, fmt.Errorf("entering sandbox: %w", err)
@@ -94,6 +102,18 @@ func again() error {
 	env := append(os.Environ(), marker+"=1")
 	if err := syscall.Exec("/proc/self/exe", os.Args, env); err != nil {
 		return fmt.Errorf("entering sandbox: executing the program again: %w", err)
+	}
+
+	return nil
+}
+
+// rename gives the process the name that it was started under: the kernel named
+// it after the file that was executed, which is "exe".
+func rename(name string) error {
+	// The process has the name of its first thread.
+	path := fmt.Sprintf("/proc/self/task/%d/comm", os.Getpid())
+	if err := os.WriteFile(path, []byte(name), 0); err != nil {
+		return fmt.Errorf("naming the process: %w", err)
 	}
 
 	return nil

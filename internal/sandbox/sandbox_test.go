@@ -93,6 +93,7 @@ func daemon(told string) error {
 		"mount":         func() error { return unix.Mount("t", "/", "tmpfs", 0, "") },
 		"unshare":       func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
 		"become root":   func() error { return syscall.Setuid(0) },
+		"bounding set":  boundingSet,
 		"marker": func() error {
 			if value, ok := os.LookupEnv("BASALT_SANDBOX"); ok {
 				return errors.New(value)
@@ -105,6 +106,16 @@ func daemon(told string) error {
 	}
 
 	return json.NewEncoder(os.Stdout).Encode(found)
+}
+
+// boundingSet fails when a capability could be had back.
+func boundingSet() error {
+	held, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_CHOWN, 0, 0, 0)
+	if err == nil && held != 0 {
+		err = errors.New("held")
+	}
+
+	return err
 }
 
 // outcome is "ok" or the name of the error number.
@@ -283,6 +294,8 @@ func TestStartedAsRoot(t *testing.T) {
 		t.Error("no private root")
 	}
 
+	// Programs with C code keep theirs.
+	found.want(t, "bounding set", "ok", "held")
 	found.want(t, "read link", "ok")
 	found.want(t, "read hidden", "ENOENT", "EACCES")
 	found.want(t, "write visible", "EROFS", "EACCES")
