@@ -41,7 +41,7 @@ func (n *Node) prepareKubelet(ctx context.Context) (service.Runner, error) {
 		return nil, err
 	}
 
-	if err := n.issueKubeletCert(ctx, spec.Spec.ExpectedNodename); err != nil {
+	if err := n.ensureKubeletCert(ctx, spec.Spec.ExpectedNodename); err != nil {
 		return nil, err
 	}
 

@@ -22,50 +22,63 @@ import (
 // kubelet asks the cluster for the next one long before.
 const kubeletCertTTL = 365 * 24 * time.Hour
 
-// issueKubeletCert gives the kubelet of a control plane node its first client
-// certificate. The node has the authority's key in any case; asking the
-// cluster instead would have the node wait for a cluster that waits for this
-// node, until every party's pause between attempts has run out.
-func (n *Node) issueKubeletCert(ctx context.Context, nodename string) error {
-	root, err := resource.Get[resources.KubernetesRoot](ctx, n.store, resources.KubernetesRootID)
-	if errors.Is(err, resource.ErrNotFound) || nodename == "" {
-		return nil // a worker asks the cluster
-	}
-
-	if err != nil {
+// ensureKubeletCert gives the kubelet its first client certificate. A control
+// plane node has the authority's key in any case; asking the cluster instead
+// would have the node wait for a cluster that waits for this node. A worker asks
+// the cluster. Whoever wrote the kubelet's files has removed a certificate that
+// is not good any more.
+func (n *Node) ensureKubeletCert(ctx context.Context, nodename string) error {
+	if _, err := os.Lstat(kubelet.ClientCertificate); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 
-	if err := writeKubeletCert(kubelet.ClientCertificate, root.Spec, nodename, time.Now()); err != nil {
+	if nodename == "" {
+		return nil // it does not register
+	}
+
+	root, err := resource.Get[resources.KubernetesRoot](ctx, n.store, resources.KubernetesRootID)
+
+	switch {
+	case errors.Is(err, resource.ErrNotFound):
+		return requestKubeletCert(ctx, kubelet.ClientCertificate, kubelet.BootstrapKubeconfig, nodename)
+	case err != nil:
+		return err
+	}
+
+	if err := issueKubeletCert(kubelet.ClientCertificate, root.Spec, nodename, time.Now()); err != nil {
 		return fmt.Errorf("issuing the kubelet's first certificate: %w", err)
 	}
 
 	return nil
 }
 
-// writeKubeletCert writes a certificate with its key unless there is one. The
-// kubelet replaces the link when it has a newer one.
-func writeKubeletCert(path string, root resources.KubernetesRoot, nodename string, now time.Time) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+// kubeletIdentity is who the kubelet of a node is for the Kubernetes API.
+func kubeletIdentity(nodename string) secrets.Request {
+	return secrets.Request{CommonName: "system:node:" + nodename, Organizations: []string{"system:nodes"}, Algorithm: secrets.ECDSAP256}
+}
 
+// issueKubeletCert makes a certificate with its key.
+func issueKubeletCert(path string, root resources.KubernetesRoot, nodename string, now time.Time) error {
 	authority, err := secrets.LoadCA(secrets.KeyPair{Cert: secrets.PEM(root.IssuingCA.Crt), Key: secrets.PEM(root.IssuingCA.Key)})
 	if err != nil {
 		return err
 	}
 
-	pair, err := authority.IssueClient(secrets.Request{
-		CommonName:    "system:node:" + nodename,
-		Organizations: []string{"system:nodes"},
-		Algorithm:     secrets.ECDSAP256,
-		NotBefore:     now,
-		TTL:           kubeletCertTTL,
-	})
+	request := kubeletIdentity(nodename)
+	request.NotBefore, request.TTL = now, kubeletCertTTL
+
+	pair, err := authority.IssueClient(request)
 	if err != nil {
 		return err
 	}
 
+	return storeKubeletCert(path, pair, now)
+}
+
+// storeKubeletCert writes a certificate with its key where the kubelet keeps its
+// own: in a file with a time in its name, and a link that the kubelet replaces
+// when it has a newer one.
+func storeKubeletCert(path string, pair secrets.KeyPair, now time.Time) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}

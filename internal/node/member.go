@@ -107,6 +107,7 @@ func (m *member) hasData() (bool, error) {
 // accepted it.
 func (m *member) join(ctx context.Context, spec etcd.Spec) (entry, error) {
 	own := spec.Name + "=" + urls(spec.AdvertisedAddresses, etcdPeerPort)
+	said := false
 
 	for {
 		has, err := m.hasData()
@@ -130,6 +131,12 @@ func (m *member) join(ctx context.Context, spec etcd.Spec) (entry, error) {
 		}
 
 		m.logger.Debug("joining etcd cluster", "error", err)
+
+		if !said {
+			said = true
+
+			service.Say(ctx, "Waiting until one control plane node is told to begin the cluster (basaltctl bootstrap), or another one that runs lets it join: %v", err)
+		}
 
 		select {
 		case <-time.After(joinPeriod):

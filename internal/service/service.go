@@ -161,6 +161,17 @@ var (
 	ErrClosed     = errors.New("the machine is stopping its services, no new ones are started")
 )
 
+// sayKey is where the context of a preparation has the way to Say.
+type sayKey struct{}
+
+// Say tells people what a service's preparation waits for; ctx is the one that
+// Prepare was called with. Elsewhere it does nothing.
+func Say(ctx context.Context, format string, args ...any) {
+	if say, ok := ctx.Value(sayKey{}).(func(string)); ok {
+		say(fmt.Sprintf(format, args...))
+	}
+}
+
 // Function is a [Runner] that is a goroutine.
 type Function func(ctx context.Context, log io.Writer) error
 

@@ -242,7 +242,9 @@ func (u *unit) run(ctx context.Context) error {
 // instance prepares the service and runs it. What it starts by watch ends with
 // ctx.
 func (u *unit) instance(ctx context.Context, watch func(func())) error {
-	runner, err := u.definition.Prepare(ctx)
+	say := func(message string) { u.enter(Preparing, "%s", message) }
+
+	runner, err := u.definition.Prepare(context.WithValue(ctx, sayKey{}, say))
 	if err != nil {
 		return fmt.Errorf("preparing service: %w", err)
 	}
