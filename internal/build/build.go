@@ -203,6 +203,15 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 	programs := map[string]compiled{}
 	result := &Result{}
 
+	fetching, stop := context.WithCancel(ctx)
+
+	var fetch sync.WaitGroup
+
+	fetch.Go(func() { b.prefetch(fetching, list) })
+
+	defer fetch.Wait()
+	defer stop()
+
 	// One after another: the compiler itself uses all processors, and two
 	// linkers at once need twice the memory.
 	for _, c := range list {

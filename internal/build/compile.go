@@ -168,7 +168,14 @@ func (b *builder) goFlags(c component, o origin) []string {
 		}
 	}
 
-	flags := []string{"-trimpath", "-buildvcs=false", "-ldflags=" + strings.Join(ldflags, " ")}
+	// The linker leaves the debugger's tables out; so the compiler need not make
+	// them. Tracebacks have tables of their own.
+	return append([]string{"-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=" + strings.Join(ldflags, " ")}, c.loadFlags()...)
+}
+
+// loadFlags are the flags that say which packages the programs consist of.
+func (c component) loadFlags() []string {
+	flags := []string{"-buildvcs=false"}
 
 	if c.tags != "" {
 		flags = append(flags, "-tags="+c.tags)

@@ -83,6 +83,7 @@ func components(kubernetes []string, commit string) []component {
 				"containerd":              "github.com/containerd/containerd/v2/cmd/containerd",
 				"containerd-shim-runc-v2": "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
 			},
+			tags:      "no_devmapper,no_tracing,no_zfs",
 			variables: variable("github.com/containerd/containerd/v2/version.Version"),
 		},
 		{

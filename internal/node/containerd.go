@@ -34,17 +34,11 @@ root = {{printf "%q" .Root}}
 state = {{printf "%q" .State}}
 imports = ["/etc/cri/conf.d/*.toml"]
 disabled_plugins = [
-  "io.containerd.snapshotter.v1.aufs",
   "io.containerd.snapshotter.v1.blockfile",
-  "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.devmapper",
   "io.containerd.snapshotter.v1.erofs",
-  "io.containerd.snapshotter.v1.zfs",
   "io.containerd.differ.v1.erofs",
   "io.containerd.mount-handler.v1.erofs",
   "io.containerd.internal.v1.opt",
-  "io.containerd.internal.v1.tracing",
-  "io.containerd.tracing.processor.v1.otlp",
 ]
 
 [grpc]
