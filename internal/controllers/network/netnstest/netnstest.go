@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,6 +26,13 @@ func Main(m *testing.M) int {
 		// What /sys says of links is about the namespace of its mount.
 		if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
 			fmt.Fprintln(os.Stderr, "mounting /sys:", err)
+
+			return 1
+		}
+
+		// Package net takes it that there is no IPv6 where [::1] is not there.
+		if err := netlink.LinkSetUp(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo"}}); err != nil {
+			fmt.Fprintln(os.Stderr, "setting the loopback link up:", err)
 
 			return 1
 		}

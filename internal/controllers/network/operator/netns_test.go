@@ -16,6 +16,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"github.com/insomniacslk/dhcp/dhcpv6/server6"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/netnstest"
@@ -301,6 +302,37 @@ func TestDHCP4(t *testing.T) {
 	await(ctx, t, store, id, absent[network.AddressSpec])
 }
 
+// linkLocal waits until a link has an address of its own, and can use it.
+func linkLocal(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
+
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	updates := make(chan netlink.AddrUpdate, 16)
+	done := make(chan struct{})
+
+	defer close(done)
+
+	// Those that are there are listed first.
+	if err := netlink.AddrSubscribeWithOptions(updates, done, netlink.AddrSubscribeOptions{ListExisting: true}); err != nil {
+		t.Fatal(err)
+	}
+
+	for {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s got no address of its own", name)
+		case u := <-updates:
+			if u.LinkIndex == link.Attrs().Index && u.LinkAddress.IP.IsLinkLocalUnicast() && u.Flags&unix.IFA_F_TENTATIVE == 0 {
+				return
+			}
+		}
+	}
+}
+
 // serve6 is a DHCP server for IPv6 that tells of every message that it hears.
 func serve6(t *testing.T, there *netnstest.Namespace, heard chan<- dhcpv6.MessageType) {
 	t.Helper()
@@ -374,6 +406,8 @@ func TestDHCP6(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+
+	linkLocal(ctx, t, "client")
 
 	heard := make(chan dhcpv6.MessageType, 16)
 	serve6(t, there, heard)

@@ -14,6 +14,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/documents"
+	"github.com/basalt-os/basalt/internal/controllers/network/firewall"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/operator"
 	"github.com/basalt-os/basalt/internal/controllers/network/platform"
@@ -40,13 +41,13 @@ type Dependencies struct {
 
 // Container are all network controllers of a container node.
 func Container(d network.Dependencies) []reconcile.Controller {
-	return slices.Concat(network.Controllers(d), everywhere(), []reconcile.Controller{ConfiguredProbes(d.Config)})
+	return slices.Concat(network.Controllers(d), everywhere(d.Config), []reconcile.Controller{ConfiguredProbes(d.Config)})
 }
 
 // everywhere are the controllers of all nodes that package network does not
 // have.
-func everywhere() []reconcile.Controller {
-	return []reconcile.Controller{probe.New()}
+func everywhere(reader *configured.Reader) []reconcile.Controller {
+	return []reconcile.Controller{probe.New(), firewall.Chains(reader), firewall.Apply(firewall.Netfilter{})}
 }
 
 // ConfiguredProbes takes the probes of a container node from the machine
@@ -72,7 +73,7 @@ func Machine(d Dependencies) []reconcile.Controller {
 
 	return slices.Concat(
 		network.Common(d.Dependencies),
-		everywhere(),
+		everywhere(d.Config),
 		[]reconcile.Controller{
 			Defaults(settings.Ignored),
 			DefaultNames(d.Config),
