@@ -61,6 +61,7 @@ func (n *Node) controllers() []reconcile.Controller {
 		hardware.Controllers("/proc", "/sys"),
 		perf.Controllers("/proc"),
 		cri.Controllers(reader, files.Folder{Path: seccompProfiles}),
+		{cri.ImageGC(ownImages{n.containerd}, time.Now)},
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,
 			OperatingSystem: fmt.Sprintf("%s (%s)", version.Name, version.Tag),
