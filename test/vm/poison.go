@@ -1,0 +1,255 @@
+package vm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/squashfs"
+
+	"github.com/basalt-os/basalt/internal/fat"
+	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/initramfs"
+	"github.com/basalt-os/basalt/internal/stage1"
+	"github.com/basalt-os/basalt/pkg/imager"
+)
+
+// Poison is a way in which a version of the system is broken.
+type Poison string
+
+// The poisons. Each is the system that was built, but for one thing.
+const (
+	Healthy        Poison = "healthy"                       // but for its version
+	KernelPanics   Poison = "kernel panics"                 // it finds no root
+	InitExits      Poison = "init exits"                    // after stage 1
+	InitHangs      Poison = "init hangs"                    // after stage 1 has armed the watchdog
+	NetworkNever   Poison = "network never comes"           // the card has no driver
+	KubeletNever   Poison = "kubelet never becomes healthy" // control groups have no memory controller
+	poisonRoot            = "poison.sqsh"
+	poisonRootSize        = 64 << 20
+)
+
+// Poisons are all of them.
+func Poisons() []Poison {
+	return []Poison{KernelPanics, InitExits, InitHangs, NetworkNever, KubeletNever}
+}
+
+// arguments are what the poison adds to the kernel's command line.
+func (p Poison) arguments() []string {
+	switch p {
+	case KernelPanics:
+		return []string{"rdinit=/nowhere", "root=/dev/nowhere"}
+	case InitExits:
+		return []string{"poison.exit"}
+	case InitHangs:
+		return []string{"poison.hang"}
+	case NetworkNever:
+		return []string{"module_blacklist=virtio_net"}
+	case KubeletNever:
+		return []string{"cgroup_disable=memory"}
+	default:
+		return nil
+	}
+}
+
+// Profile is what the imager makes the poisoned version from; its output is to
+// be filled in. extra is added to the kernel's command line. Files that it needs
+// live as long as the test.
+func (p Poison) Profile(t *testing.T, version string, extra ...string) imager.Profile {
+	t.Helper()
+
+	profile := imager.Profile{
+		Arch: runtime.GOARCH, Platform: "metal", Version: version,
+		Customization: imager.Customization{ExtraKernelArgs: append(p.arguments(), extra...)},
+		Input: imager.Input{
+			Kernel:    imager.File{Path: Image("vmlinuz-" + runtime.GOARCH)},
+			Initramfs: imager.File{Path: Image("initramfs-" + runtime.GOARCH)},
+			SDStub:    imager.File{Path: Image("systemd-stub-" + runtime.GOARCH + ".efi")},
+			SDBoot:    imager.File{Path: Image("systemd-boot-" + runtime.GOARCH + ".efi")},
+		},
+	}
+
+	if p == InitExits || p == InitHangs {
+		path, err := poisonedInitramfs(t.TempDir(), profile.Input.Initramfs.Path)
+		if err != nil {
+			t.Fatalf("making an initramfs whose %s: %v", p, err)
+		}
+
+		profile.Input.Initramfs.Path = path
+	}
+
+	return profile
+}
+
+// UKI is a unified kernel image of the poisoned version.
+func (p Poison) UKI(t *testing.T, version string, extra ...string) []byte {
+	t.Helper()
+
+	profile := p.Profile(t, version, extra...)
+	profile.Output.Kind = imager.KindUKI
+
+	path, err := imager.Build(profile, t.TempDir())
+	if err != nil {
+		t.Fatalf("making an image whose %s: %v", p, err)
+	}
+
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return data
+}
+
+// poisonedInitramfs makes an initramfs whose root has nothing but the poison as
+// its init. The kernel unpacks what is appended over what is there.
+func poisonedInitramfs(dir, from string) (string, error) {
+	root := filepath.Join(dir, poisonRoot)
+	if err := makeRoot(root, dir); err != nil {
+		return "", err
+	}
+
+	packed, err := os.ReadFile(root)
+	if err != nil {
+		return "", err
+	}
+
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return "", err
+	}
+
+	out := bytes.NewBuffer(data)
+	writer := initramfs.NewWriter(out)
+
+	if err := writer.File(stage1.RootImage, 0o644, int64(len(packed)), bytes.NewReader(packed)); err != nil {
+		return "", err
+	}
+
+	if err := writer.Close(); err != nil {
+		return "", err
+	}
+
+	path := filepath.Join(dir, "initramfs")
+
+	return path, os.WriteFile(path, out.Bytes(), 0o644)
+}
+
+// makeRoot makes a squashfs with an init that is broken.
+func makeRoot(path, dir string) (err error) {
+	storage, err := file.CreateFromPath(path, poisonRootSize)
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, storage.Close()) }()
+
+	root, err := squashfs.Create(storage, poisonRootSize, 0, 0)
+	if err != nil {
+		return err
+	}
+
+	for _, folder := range []string{"dev", "proc", "sys", "sbin", "run", "tmp", "var", "system"} {
+		if err := os.Mkdir(filepath.Join(root.Workspace(), folder), 0o755); err != nil {
+			return err
+		}
+	}
+
+	command := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(root.Workspace(), "sbin", "init"), "./poison")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+
+	return root.Finalize(squashfs.FinalizeOptions{NoCompressInodes: true, NoCompressData: true, NoCompressFragments: true})
+}
+
+// kernelFolder is where the boot loader looks for images.
+const kernelFolder = "EFI/Linux/"
+
+// ESP changes the EFI system partition on the first disk of a machine that is
+// off.
+func (m *Machine) ESP(change func(*fat.Volume) error) {
+	m.cluster.t.Helper()
+
+	if err := withESP(m.Disk(0), change); err != nil {
+		m.cluster.t.Fatalf("changing the EFI system partition of %s: %v", m.Node.Name, err)
+	}
+}
+
+// PutImage puts a unified kernel image beside those that the boot loader has,
+// under a name such as "Basalt-9.0.0+3.efi".
+func (m *Machine) PutImage(name string, data []byte) {
+	m.cluster.t.Helper()
+
+	m.ESP(func(volume *fat.Volume) error {
+		return volume.Create(kernelFolder+name, int64(len(data)), bytes.NewReader(data))
+	})
+}
+
+// Images are the names of the unified kernel images that the boot loader has.
+func (m *Machine) Images() []string {
+	m.cluster.t.Helper()
+
+	var names []string
+
+	m.ESP(func(volume *fat.Volume) error {
+		list, err := volume.List(kernelFolder)
+		for _, entry := range list {
+			names = append(names, entry.Name)
+		}
+
+		return err
+	})
+
+	return names
+}
+
+func withESP(path string, change func(*fat.Volume) error) (err error) {
+	disk, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, disk.Close()) }()
+
+	info, err := disk.Stat()
+	if err != nil {
+		return err
+	}
+
+	const sector = 512
+
+	table, _, err := gpt.Read(disk, info.Size(), sector)
+	if err != nil {
+		return err
+	}
+
+	partition, ok := table.Find(gpt.LabelEFI)
+	if !ok {
+		return errors.New("there is none")
+	}
+
+	offset, size := table.Offset(partition), table.Size(partition)
+
+	volume, err := fat.Open(part{io.NewSectionReader(disk, offset, size), io.NewOffsetWriter(disk, offset)}, size)
+	if err != nil {
+		return err
+	}
+
+	return change(volume)
+}
+
+// part is a part of a disk.
+type part struct {
+	io.ReaderAt
+	io.WriterAt
+}

@@ -1,0 +1,31 @@
+// Command poison is the init of a system that is broken on purpose: it says
+// what it does, and ends or hangs, as the kernel's command line says.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+func main() {
+	say := func(text string) {
+		if kmsg, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
+			fmt.Fprintln(kmsg, "<1>poison: "+text)
+			kmsg.Close()
+		}
+	}
+
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		say(err.Error())
+	}
+
+	if strings.Contains(string(cmdline), "poison.hang") {
+		say("hanging")
+		select {} // the watchdog is armed, and nobody feeds it
+	}
+
+	say("exiting")
+	os.Exit(1)
+}
