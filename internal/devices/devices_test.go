@@ -99,13 +99,13 @@ func TestRun(t *testing.T) {
 
 		go func() { done <- plug.Run(ctx, func() { settled = append(settled, time.Since(start)) }) }()
 
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		// The devices have not settled yet: it begins anew.
 		in <- add("virtio:d1")
 		in <- uevent.Event{Action: uevent.Remove, Values: map[string]string{"MODALIAS": "no"}}
 		in <- add("bad")
 
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		in <- add("late")
 		in <- uevent.Event{} // lost
 		in <- add("last")

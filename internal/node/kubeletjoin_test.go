@@ -47,7 +47,7 @@ func TestSignByCluster(t *testing.T) {
 		defer cancel()
 
 		go func() {
-			time.Sleep(5 * time.Second) // of the bubble's clock
+			<-time.After(5 * time.Second) // of the bubble's clock
 
 			list, err := client.Tracker().List(certificatesv1.SchemeGroupVersion.WithResource("certificatesigningrequests"),
 				certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), "")
@@ -158,7 +158,7 @@ func TestEtcdSaysWhatItWaitsFor(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		time.Sleep(time.Second) // of the bubble's clock
+		<-time.After(time.Second) // of the bubble's clock
 
 		status, err := supervisor.Status("etcd")
 		if err != nil {

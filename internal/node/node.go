@@ -92,7 +92,7 @@ func Run(ctx context.Context, _ *slog.Logger) error {
 		power = machine.Restart
 
 		if !on.isContainer() {
-			time.Sleep(readingTime)
+			<-time.After(readingTime)
 		}
 	}
 

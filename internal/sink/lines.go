@@ -82,7 +82,7 @@ func (l *lines) close() error {
 // ctx ends: what the kernel has kept first. Boot is when the kernel started.
 func Kernel(ctx context.Context, destination *url.URL, kmsg string, boot time.Time, logger *slog.Logger) error {
 	to := &lines{destination: destination, logger: logger}
-	defer to.close()
+	defer func() { _ = to.close() }()
 
 	err := logs.Kmsg(ctx, kmsg, true, false, func(m logs.Message) error { return to.send(ctx, KernelRecord(m, boot)) })
 	if ctx.Err() != nil {
@@ -96,7 +96,7 @@ func Kernel(ctx context.Context, destination *url.URL, kmsg string, boot time.Ti
 // server until ctx ends: what is kept first.
 func Services(ctx context.Context, destination *url.URL, tags map[string]string, book *logs.Book, logger *slog.Logger) {
 	to := &lines{destination: destination, logger: logger}
-	defer to.close()
+	defer func() { _ = to.close() }()
 
 	var readers sync.WaitGroup
 	defer readers.Wait()

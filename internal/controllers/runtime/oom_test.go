@@ -61,7 +61,7 @@ func TestOOM(t *testing.T) {
 
 		go func() { done <- engine.Run(ctx) }()
 
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		cancel()
 
 		if err := <-done; err != nil {

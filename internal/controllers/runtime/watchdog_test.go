@@ -97,7 +97,7 @@ func story(t *testing.T, timers *timers, steps ...func(ctx context.Context, stor
 				t.Fatal(err)
 			}
 
-			time.Sleep(50 * time.Millisecond) // what changes quickly is looked at once
+			<-time.After(50 * time.Millisecond) // what changes quickly is looked at once
 			synctest.Wait()
 		}
 
@@ -127,7 +127,7 @@ func configure(device string, timeout time.Duration) func(context.Context, *reso
 
 func wait(d time.Duration) func(context.Context, *resource.Store) error {
 	return func(context.Context, *resource.Store) error {
-		time.Sleep(d)
+		<-time.After(d)
 
 		return nil
 	}

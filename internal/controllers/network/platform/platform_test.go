@@ -80,7 +80,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("layer %s", specs.Operators[0].ConfigLayer)
 	}
 
-	if _, err := Parse([]byte("addresses: [{adress: 10.0.0.1/8}]")); err == nil {
+	if _, err := Parse([]byte("addresses: [{addresss: 10.0.0.1/8}]")); err == nil {
 		t.Error("a field that does not exist was taken")
 	}
 }
