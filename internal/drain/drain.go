@@ -160,7 +160,8 @@ func evict(ctx context.Context, client dynamic.Interface, pod *unstructured.Unst
 	switch {
 	case err == nil:
 		say("evicted pod %s/%s", pod.GetNamespace(), pod.GetName())
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		// It goes with its namespace, or has gone.
 	case apierrors.IsTooManyRequests(err):
 		say("pod %s/%s must stay for now: %v", pod.GetNamespace(), pod.GetName(), err)
 	default:

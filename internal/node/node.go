@@ -138,7 +138,7 @@ func run(ctx context.Context, on platform, logger *slog.Logger, book *logs.Book)
 	}
 	n.meta = meta.New(n.store)
 	n.installer = &installer{n: n}
-	n.loader = noBootLoader{}
+	n.loader = diskLoader{n}
 	n.engine = reconcile.NewEngine(n.store, logger)
 	n.supervisor = service.NewSupervisor(logger, book, n)
 	n.sequencer = machine.NewSequencer(logger, n)

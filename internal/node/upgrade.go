@@ -233,21 +233,3 @@ func (l lifecycle) Rollback(ctx context.Context) error {
 
 	return n.endNode(ctx, machine.Reboot, machine.Restart, n.stopPhases()...)
 }
-
-// noBootLoader is that of a machine that no boot loader of ours has started: it
-// came from the network or from a medium.
-type noBootLoader struct{}
-
-var errNoBootLoader = fmt.Errorf("%w: the machine was not started from its disk", server.ErrPrecondition)
-
-// Entry implements bootLoader.
-func (noBootLoader) Entry(context.Context) (string, error) { return "", nil }
-
-// Newest implements bootLoader.
-func (noBootLoader) Newest(context.Context) (string, error) { return "", errNoBootLoader }
-
-// Bless implements bootLoader.
-func (noBootLoader) Bless(context.Context, string) error { return errNoBootLoader }
-
-// Rollback implements bootLoader.
-func (noBootLoader) Rollback(context.Context, string) (string, error) { return "", errNoBootLoader }

@@ -78,9 +78,9 @@ func podsSeeTheirConfiguration(t *testing.T, c *cluster) {
 		"projected/word":   "columnar",
 		"shared/written":   "mount-tester new file\n",
 	} {
-		if err := wants(want)(c.get(t.Context(), made, filesPort, path, nil)); err != nil {
-			t.Errorf("%s: %v", path, err)
-		}
+		eventually(t, podLimit, "content of "+path, func(ctx context.Context) error {
+			return wants(want)(c.get(ctx, made, filesPort, path, nil))
+		})
 	}
 
 	token, err := c.get(t.Context(), made, filesPort, "projected/token", nil)

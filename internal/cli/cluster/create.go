@@ -127,6 +127,8 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 
 	switch {
 	case err == nil:
+		o.limitWait(existing.Provisioner)
+
 		return o.resume(ctx, cmd, printer, existing)
 	case !errors.Is(err, provision.ErrNoCluster):
 		return err
@@ -136,6 +138,8 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+
+	o.limitWait(spec.Provisioner)
 
 	begin := time.Now()
 
@@ -158,6 +162,13 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 	o.explain(cmd)
 
 	return nil
+}
+
+// limitWait sets how long nodes may take where nobody has said it.
+func (o *createOptions) limitWait(provisioner string) {
+	if o.waitTimeout == 0 {
+		o.waitTimeout = map[string]time.Duration{containers: 10 * time.Minute, machines: 30 * time.Minute}[provisioner]
+	}
 }
 
 // fail cleans up after a failure, or says how to look.
@@ -289,10 +300,6 @@ func (o *createOptions) spec() (*provision.Spec, provision.Settings, error) {
 		note(o.machines.describe(spec, &layout, &settings))
 	default:
 		note(fmt.Errorf("--provisioner %q: there are %s and %s", o.provisioner, containers, machines))
-	}
-
-	if o.waitTimeout == 0 {
-		o.waitTimeout = map[string]time.Duration{containers: 10 * time.Minute, machines: 30 * time.Minute}[o.provisioner]
 	}
 
 	spec.Nodes, err = layout.Nodes(o.name, network)
