@@ -158,3 +158,13 @@ func HasUEFI(sys fs.FS) bool {
 
 	return err == nil
 }
+
+// HasSecureBoot says whether firmware starts only what is signed.
+func HasSecureBoot(variables Variables) (bool, error) {
+	value, err := variables.Read(Variable{vendorGlobal, "SecureBoot"})
+	if errors.Is(err, ErrNoVariable) {
+		return false, nil
+	}
+
+	return len(value) == 1 && value[0] == 1, err
+}

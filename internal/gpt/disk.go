@@ -189,9 +189,10 @@ type Disk interface {
 	io.WriterAt
 }
 
-// Write brings the table to the disk: the copy at the end, then the protective
-// master boot record and the copy at the beginning. The boot code in the first
-// 440 bytes is left as it is.
+// Write brings the table to the disk: the copy at the end, the copy at the
+// beginning, and then the protective master boot record, without which neither
+// firmware nor kernel looks at a table. So a disk that had none gets all of it
+// with the last sector. The boot code in the first 440 bytes is left as it is.
 func (t *Table) Write(disk Disk) error {
 	if err := t.validate(); err != nil {
 		return fmt.Errorf("writing the partition table: %w", err)
@@ -207,8 +208,9 @@ func (t *Table) Write(disk Disk) error {
 	steps := []func() error{
 		func() error { return t.writeCopy(disk, entries, last, 1, last-t.tableSectors()) },
 		func() error { return sync(disk) },
-		func() error { return writeAt(disk, t.protectiveMBR(), mbrOffset) },
 		func() error { return t.writeCopy(disk, entries, 1, last, 2) },
+		func() error { return sync(disk) },
+		func() error { return writeAt(disk, t.protectiveMBR(), mbrOffset) },
 		func() error { return sync(disk) },
 	}
 

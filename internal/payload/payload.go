@@ -102,9 +102,19 @@ func Read(root fs.FS) (Manifest, error) {
 	return Parse(data)
 }
 
-// Load returns a file for the manifest's architecture whose size and digest are
-// what the manifest says; name is one of the package's constants.
-func (m Manifest) Load(root fs.FS, name string) ([]byte, error) {
+// Content is a file of an image whose size and digest were found to be what the
+// manifest says.
+type Content struct {
+	File
+
+	file io.ReaderAt
+	end  io.Closer
+}
+
+// Open opens a file for the manifest's architecture and reads all of it once, to
+// compare its size and digest with the manifest's; name is one of the package's
+// constants.
+func (m Manifest) Open(root fs.FS, name string) (*Content, error) {
 	f, ok := m.File(name)
 	if !ok {
 		return nil, fmt.Errorf("reading %s: %w: the manifest does not have it", name, ErrPayload)
@@ -114,16 +124,45 @@ func (m Manifest) Load(root fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w: %w", f.Path, ErrPayload, err)
 	}
-	defer file.Close()
 
-	data, err := io.ReadAll(io.LimitReader(file, f.Size+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.Path, err)
+	at, ok := file.(io.ReaderAt)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w: it is no plain file", f.Path, ErrPayload), file.Close())
 	}
 
-	sum := sha256.Sum256(data)
-	if int64(len(data)) != f.Size || hex.EncodeToString(sum[:]) != f.SHA256 {
-		return nil, fmt.Errorf("reading %s: %w: it is not what the manifest says", f.Path, ErrPayload)
+	c := &Content{File: f, file: at, end: file}
+
+	hash := sha256.New()
+	if size, err := io.Copy(hash, io.NewSectionReader(at, 0, f.Size+1)); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w", f.Path, err), file.Close())
+	} else if size != f.Size || hex.EncodeToString(hash.Sum(nil)) != f.SHA256 {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w: it is not what the manifest says", f.Path, ErrPayload), file.Close())
+	}
+
+	return c, nil
+}
+
+// ReadAt implements [io.ReaderAt].
+func (c *Content) ReadAt(p []byte, offset int64) (int, error) { return c.file.ReadAt(p, offset) }
+
+// Reader reads the content from its beginning.
+func (c *Content) Reader() io.Reader { return io.NewSectionReader(c.file, 0, c.Size) }
+
+// Close implements [io.Closer].
+func (c *Content) Close() error { return c.end.Close() }
+
+// Load returns a file for the manifest's architecture whose size and digest are
+// what the manifest says; name is one of the package's constants.
+func (m Manifest) Load(root fs.FS, name string) ([]byte, error) {
+	c, err := m.Open(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+
+	data, err := io.ReadAll(c.Reader())
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", c.Path, err)
 	}
 
 	return data, nil

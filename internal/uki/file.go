@@ -56,15 +56,22 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// Architecture is the architecture that a program for firmware, such as a boot
-// loader, is for, as Go names it. It refuses programs that are cut off.
-func Architecture(r io.ReaderAt, size int64) (string, error) {
+// Program is what the headers of a program for firmware say, such as a boot
+// loader or an image.
+type Program struct {
+	Architecture string // as Go names it
+	Signed       bool   // firmware can check who made it
+}
+
+// Inspect reads the headers of a program for firmware. It refuses programs that
+// are cut off.
+func Inspect(r io.ReaderAt, size int64) (Program, error) {
 	img, err := openPE(r, size)
 	if err != nil {
-		return "", fmt.Errorf("opening a program for firmware: %w", err)
+		return Program{}, fmt.Errorf("opening a program for firmware: %w", err)
 	}
 
-	return img.architecture(), nil
+	return Program{Architecture: img.architecture(), Signed: img.signed()}, nil
 }
 
 func openPE(r io.ReaderAt, size int64) (*image, error) {

@@ -68,8 +68,8 @@ func TestOpen(t *testing.T) {
 	}
 
 	arm := program(t, pe.IMAGE_FILE_MACHINE_ARM64, nil)
-	if got, err := Architecture(bytes.NewReader(arm), int64(len(arm))); err != nil || got != "arm64" {
-		t.Errorf("%s, %v", got, err)
+	if got, err := Inspect(bytes.NewReader(arm), int64(len(arm))); err != nil || got != (Program{Architecture: "arm64"}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/grub"
+	"github.com/basalt-os/basalt/internal/layout"
 )
 
 // withGRUB adds what stands for GRUB's parts.
@@ -139,7 +140,7 @@ func TestBIOSOnlyDisk(t *testing.T) {
 	}
 	defer disk.Close()
 
-	if _, err := readFile(t, disk, gpt.Alignment, espSize, "EFI/BOOT/BOOTX64.EFI"); err == nil {
+	if _, err := readFile(t, disk, gpt.Alignment, layout.EFISize, "EFI/BOOT/BOOTX64.EFI"); err == nil {
 		t.Error("a disk for BIOS has a boot loader for UEFI")
 	}
 }

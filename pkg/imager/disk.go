@@ -8,16 +8,8 @@ import (
 
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/layout"
 	"github.com/basalt-os/basalt/internal/uki"
-)
-
-// Sizes of a disk image's partitions, in bytes. The system partition has room
-// for the images of two versions and of a third that is being written.
-const (
-	espSize  = 2101 << 20
-	biosSize = 1 << 20
-	metaSize = 1 << 20
-	overhead = 4 << 20 // both copies of the partition table, with alignment
 )
 
 const espLabel = "EFI"
@@ -76,42 +68,31 @@ func (p Profile) writeDisk(disk *os.File) error {
 		return err
 	}
 
-	size := roundUp(max(p.Output.ImageOptions.DiskSize, espSize+biosSize+metaSize+overhead), vhdUnit)
+	size := roundUp(max(p.Output.ImageOptions.DiskSize, layout.Least), vhdUnit)
 	if err := disk.Truncate(size); err != nil {
 		return err
 	}
 
-	table, err := gpt.New(gpt.GUIDOf("disk"), size, p.Output.ImageOptions.DiskSectorSize)
+	plan, err := layout.New(layout.Options{
+		Size: size, SectorSize: p.Output.ImageOptions.DiskSectorSize, BIOS: loader.bios(), GUID: gpt.GUIDOf,
+	})
 	if err != nil {
 		return err
 	}
 
-	esp, err := table.Add(gpt.LabelEFI, gpt.TypeEFI, gpt.GUIDOf(gpt.LabelEFI), espSize, 0)
-	if err != nil {
-		return err
-	}
+	table := plan.Table
 
 	if loader.bios() {
-		partition, err := table.Add(gpt.LabelBIOS, gpt.TypeBIOSBoot, gpt.GUIDOf(gpt.LabelBIOS), biosSize, gpt.AttributeLegacyBootable)
-		if err != nil {
-			return err
-		}
-
-		if err := p.writeGRUB(disk, table, partition); err != nil {
+		if err := p.writeGRUB(disk, table, plan.BIOS); err != nil {
 			return err
 		}
 	}
 
-	metaPartition, err := table.Add(gpt.LabelMeta, gpt.TypeLinuxData, gpt.GUIDOf(gpt.LabelMeta), metaSize, 0)
-	if err != nil {
-		return err
-	}
-
-	if err := fat.Write(part{disk, table.Offset(esp)}, table.Size(esp), table.SectorSize, espLabel, files); err != nil {
+	if err := fat.Write(part{disk, table.Offset(plan.EFI)}, table.Size(plan.EFI), table.SectorSize, espLabel, files); err != nil {
 		return fmt.Errorf("writing partition %s: %w", gpt.LabelEFI, err)
 	}
 
-	if _, err := disk.WriteAt(meta, table.Offset(metaPartition)); err != nil {
+	if _, err := disk.WriteAt(meta, table.Offset(plan.Meta)); err != nil {
 		return fmt.Errorf("writing partition %s: %w", gpt.LabelMeta, err)
 	}
 

@@ -41,6 +41,8 @@ func (p Profile) writeISO(disc *os.File) error {
 	}
 
 	// The tables of FAT take one part in 64 with the smallest clusters.
+	const overhead = 4 << 20
+
 	fatSize := roundUp(max(content+content/32+overhead, fat.MinSize(virtualSize)), gpt.Alignment)
 	size := gpt.Alignment + fatSize + gpt.Alignment
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/layout"
 	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
@@ -51,8 +52,8 @@ const (
 
 // Sizes in bytes.
 const (
-	stateSize        = 100 << 20
-	ephemeralMin     = 2 << 30
+	stateSize        = layout.StateSize
+	ephemeralMin     = layout.EphemeralMin
 	imageCacheMin    = 500e6
 	imageCacheMax    = 1e9
 	userMin          = 100 << 20
