@@ -101,25 +101,21 @@ func parseMeta(encoded string, flags []string) (map[metapart.Key][]byte, error) 
 
 // exitCode is the exit code for an error, which the machine passes on.
 func exitCode(err error) int {
-	for _, kind := range []struct {
-		errors []error
-		code   int
-	}{
-		{nil, 0},
-		{[]error{errUsage}, 2},
-		{[]error{payload.ErrPayload}, 3},
-		{[]error{install.ErrTooSmall, install.ErrNotEmpty, install.ErrDisk, blockdev.ErrInUse, blockdev.ErrLocked}, 4},
-		{[]error{bootloader.ErrNoSpace}, 5},
-		{[]error{bootloader.ErrOnTrial}, 6},
-		{[]error{context.Canceled}, 7},
-	} {
-		if err == nil {
-			return 0
-		}
+	if err == nil {
+		return 0
+	}
 
-		for _, e := range kind.errors {
-			if errors.Is(err, e) {
-				return kind.code
+	for code, kinds := range [...][]error{
+		2: {errUsage},
+		3: {payload.ErrPayload},
+		4: {install.ErrTooSmall, install.ErrNotEmpty, install.ErrDisk, blockdev.ErrInUse, blockdev.ErrLocked},
+		5: {bootloader.ErrNoSpace},
+		6: {bootloader.ErrOnTrial},
+		7: {context.Canceled},
+	} {
+		for _, kind := range kinds {
+			if errors.Is(err, kind) {
+				return code
 			}
 		}
 	}
