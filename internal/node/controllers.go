@@ -63,7 +63,8 @@ func (n *Node) controllers() []reconcile.Controller {
 		cri.Controllers(reader, files.Folder{Path: seccompProfiles}),
 		{cri.ImageGC(ownImages{n.containerd}, time.Now)},
 		cluster.Controllers(cluster.Dependencies{
-			Config: reader, Logger: n.logger, Version: version.Tag, IdentityPath: nodeIdentity,
+			Config: reader, Logger: n.logger, Version: version.Tag,
+			IdentityPath: nodeIdentity, IdentityOnVolume: !n.platform.isContainer(),
 			OperatingSystem: fmt.Sprintf("%s (%s)", version.Name, version.Tag),
 		}),
 		kubeaccess.Controllers(kubeaccess.Dependencies{Config: reader, Now: time.Now, Logger: n.logger}),

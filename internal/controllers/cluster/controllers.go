@@ -15,6 +15,9 @@ type Dependencies struct {
 	Version string
 	// IdentityPath is the file that keeps the node's identity over restarts.
 	IdentityPath string
+	// IdentityOnVolume says that the file's folder is a volume, which has to be
+	// mounted first.
+	IdentityOnVolume bool
 	// OperatingSystem is what the node tells others that it runs.
 	OperatingSystem string
 }
@@ -22,7 +25,7 @@ type Dependencies struct {
 // Controllers are all controllers of this package.
 func Controllers(d Dependencies) []reconcile.Controller {
 	return []reconcile.Controller{
-		Identity(d.IdentityPath),
+		Identity(d.IdentityPath, d.IdentityOnVolume),
 		Info(d.Config),
 		Config(d.Config),
 		LocalAffiliate(d.Config, d.OperatingSystem),

@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	"sigs.k8s.io/yaml"
@@ -19,17 +21,32 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/internal/resources/cluster"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
 // Identity keeps the node's identity in a file, so that it is the same after a
-// restart, and makes one the first time.
-func Identity(path string) reconcile.Controller {
-	return derive.One("cluster.NodeIdentityController", cluster.LocalIdentityID, nil,
-		func(_ context.Context, _ *reconcile.Runtime, current cluster.Identity) (cluster.Identity, error) {
+// restart, and makes one the first time. If the file's folder is a volume, there
+// is no identity before that is mounted.
+func Identity(path string, onVolume bool) reconcile.Controller {
+	return derive.One("cluster.NodeIdentityController", cluster.LocalIdentityID, []reconcile.Input{reconcile.In[block.MountStatus]()},
+		func(ctx context.Context, rt *reconcile.Runtime, current cluster.Identity) (cluster.Identity, error) {
 			if current.NodeID != "" {
 				return current, nil
+			}
+
+			if onVolume {
+				mounts, err := resource.List[block.MountStatus](ctx, rt)
+				if err != nil {
+					return current, err
+				}
+
+				folder := filepath.Dir(path)
+				if !slices.ContainsFunc(mounts, func(m *resource.Resource[block.MountStatus]) bool { return m.Spec.Target == folder }) {
+					return derive.None[cluster.Identity]()
+				}
 			}
 
 			return loadIdentity(path)
