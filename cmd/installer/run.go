@@ -70,12 +70,17 @@ func run(ctx context.Context, output io.Writer, r request) error {
 // describe is this machine.
 func describe(r request) (install.Machine, error) {
 	variables := bootloader.Filesystem{Folder: "/sys/firmware/efi/efivars"}
-	machine := install.Machine{
-		Arch: r.arch, UEFI: bootloader.HasUEFI(os.DirFS("/sys")),
-		Bootloader: bootloader.Options{Variables: variables, Running: r.running, Booted: r.booted},
+
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return install.Machine{}, fmt.Errorf("reading the kernel's command line: %w", err)
 	}
 
-	var err error
+	machine := install.Machine{
+		Arch: r.arch, UEFI: bootloader.HasUEFI(os.DirFS("/sys")),
+		Bootloader: bootloader.Options{Variables: variables, Running: r.running, Booted: r.booted, Cmdline: string(line)},
+	}
+
 	if machine.SecureBoot, err = bootloader.HasSecureBoot(variables); err != nil {
 		return machine, fmt.Errorf("looking whether Secure Boot is on: %w", err)
 	}

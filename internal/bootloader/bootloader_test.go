@@ -225,13 +225,10 @@ func TestChoicesAreForgotten(t *testing.T) {
 
 	m.variables[loaderVariable("LoaderEntryDefault")] = string(encodeText("basalt-0.1.0.efi"))
 
-	v, err := m.loader().volume(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := m.volume()
 
 	foreign := "timeout 1\ndefault basalt-0.1.0*\n"
-	if err := v.Create(configFile, int64(len(foreign)), strings.NewReader(foreign)); err != nil {
+	if err := v.Create(ConfigFile, int64(len(foreign)), strings.NewReader(foreign)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -241,11 +238,9 @@ func TestChoicesAreForgotten(t *testing.T) {
 		t.Errorf("boots %s", got)
 	}
 
-	if v, err = m.loader().volume(false); err != nil {
-		t.Fatal(err)
-	}
+	v = m.volume()
 
-	if text, err := v.ReadFile(configFile, 1000); err != nil || string(text) != config {
+	if text, err := v.ReadFile(ConfigFile, 1000); err != nil || string(text) != Config {
 		t.Errorf("configuration %q, %v", text, err)
 	}
 }
@@ -346,10 +341,7 @@ func TestAddRefuses(t *testing.T) {
 			t.Errorf("%s: entries %q, want %q", name, got, want)
 		}
 
-		v, err := m.loader().volume(false)
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := m.volume()
 
 		if _, err := v.Stat("EFI/Linux/" + newImage); !errors.Is(err, fat.ErrNotExist) {
 			t.Errorf("%s: left something behind", name)
@@ -372,10 +364,7 @@ func TestLittleSpace(t *testing.T) {
 	m.boot()
 	m.bless()
 
-	v, err := m.loader().volume(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := m.volume()
 
 	free, err := v.Free()
 	if err != nil {
@@ -407,12 +396,9 @@ func TestOpenRefuses(t *testing.T) {
 
 	m := installed(t, "0.1.0")
 
-	v, err := m.loader().volume(true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := m.volume()
 
-	if err := v.Remove(configFile); err != nil {
+	if err := v.Remove(ConfigFile); err != nil {
 		t.Fatal(err)
 	}
 
@@ -427,10 +413,7 @@ func TestUpdateProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	v, err := m.loader().volume(false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := m.volume()
 
 	if data, err := v.ReadFile("EFI/BOOT/BOOTX64.EFI", 100); err != nil || string(data) != "another" {
 		t.Errorf("%q, %v", data, err)

@@ -88,10 +88,16 @@ func changes() []change {
 // old or the new version, and a new version that is no good is left by itself.
 // The same change can then be made again.
 func TestPowerCut(t *testing.T) {
+	for _, kind := range []Kind{SystemdBoot, GRUB} {
+		t.Run(string(kind), func(t *testing.T) { testPowerCut(t, kind) })
+	}
+}
+
+func testPowerCut(t *testing.T, kind Kind) {
 	states := 0
 
 	for _, c := range changes() {
-		m := installed(t, "0.1.0")
+		m := installedWith(t, kind, "0.1.0")
 		m.boot()
 		c.prepare(m)
 		m.disk.Record()

@@ -11,6 +11,7 @@ import (
 	"github.com/basalt-os/basalt/internal/blockdev"
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/grub"
 	"github.com/basalt-os/basalt/internal/uki"
 )
 
@@ -33,27 +34,49 @@ func Open(disk blockdev.Handle, sectorSize int, options Options) (Loader, error)
 		return nil, fmt.Errorf("%w: the disk has no partition %s", ErrNone, gpt.LabelEFI)
 	}
 
-	l := &systemdBoot{options: options, partition: Partition{
+	partition := Partition{
 		Disk: blockdev.NewSection(disk, table.Offset(esp), table.Size(esp)), Size: table.Size(esp), GUID: esp.GUID,
-	}}
+	}
 
-	return l, l.exists()
+	kind, err := detect(partition, options)
+
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == GRUB:
+		return &grubLoader{partition, options}, nil
+	default:
+		return &systemdBoot{partition, options}, nil
+	}
 }
 
-// exists says whether systemd-boot is on the partition.
-func (l *systemdBoot) exists() error {
-	v, err := l.volume(false)
+// detect says which boot loader is on a partition. Disk images may have both,
+// each for its firmware; then it is GRUB if GRUB started what runs.
+func detect(partition Partition, options Options) (Kind, error) {
+	v, err := (&systemdBoot{partition: partition}).volume(false)
 	if err != nil {
-		return err
+		return "", err
 	}
 
-	if _, err := v.Stat(configFile); errors.Is(err, fat.ErrNotExist) {
-		return fmt.Errorf("%w: partition %s has no %s", ErrNone, gpt.LabelEFI, configFile)
-	} else if err != nil {
-		return err
+	has := map[Kind]bool{}
+
+	for kind, file := range map[Kind]string{SystemdBoot: ConfigFile, GRUB: grub.MenuFile} {
+		_, err := v.Stat(file)
+		if err != nil && !errors.Is(err, fat.ErrNotExist) {
+			return "", err
+		}
+
+		has[kind] = err == nil
 	}
 
-	return nil
+	switch {
+	case has[GRUB] && (!has[SystemdBoot] || grub.Booted(options.Cmdline) != ""):
+		return GRUB, nil
+	case has[SystemdBoot]:
+		return SystemdBoot, nil
+	default:
+		return "", fmt.Errorf("%w: partition %s has neither %s nor %s", ErrNone, gpt.LabelEFI, ConfigFile, grub.MenuFile)
+	}
 }
 
 // programs are the names under which firmware looks for a boot loader, by
@@ -100,7 +123,7 @@ func NewSystemdBoot(
 		return err
 	}
 
-	if err := v.Create(configFile, int64(len(config)), strings.NewReader(config)); err != nil {
+	if err := v.Create(ConfigFile, int64(len(Config)), strings.NewReader(Config)); err != nil {
 		return err
 	}
 

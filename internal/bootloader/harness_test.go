@@ -54,8 +54,10 @@ func (m memory) List(vendor uuid.UUID, prefix string) ([]string, error) {
 	return names, nil
 }
 
-// machine is a disk with systemd-boot, and firmware.
+// machine is a disk with a boot loader, and firmware.
 type machine struct {
+	kind      Kind
+	cmdline   string // of the kernel that runs
 	t         testing.TB
 	disk      *crashtest.Disk
 	variables memory
@@ -68,11 +70,18 @@ const diskSize = 48 << 20
 // images is the content of images by version.
 func imageOf(t testing.TB, version string) []byte { return ukitest.Image(t, "amd64", version, 20_000) }
 
-// installed is a machine with one version, as it is before its first boot.
+// installed is a machine with systemd-boot and one version, as it is before its
+// first boot.
 func installed(t testing.TB, version string) *machine {
 	t.Helper()
 
-	m := &machine{t: t, disk: crashtest.New(diskSize, 512), variables: memory{}}
+	return installedWith(t, SystemdBoot, version)
+}
+
+func installedWith(t testing.TB, kind Kind, version string) *machine {
+	t.Helper()
+
+	m := &machine{t: t, kind: kind, disk: crashtest.New(diskSize, 512), variables: memory{}}
 
 	var err error
 	if m.table, err = gpt.New(gpt.GUIDOf("disk"), diskSize, 512); err != nil {
@@ -87,7 +96,13 @@ func installed(t testing.TB, version string) *machine {
 		t.Fatal(err)
 	}
 
-	err = NewSystemdBoot(t.Context(), m.section(), 512, "amd64", imageFrom("", []byte("the loader")), imageFrom(version, imageOf(t, version)), quiet)
+	if kind == GRUB {
+		err = NewGRUB(t.Context(), m.section(), 512, imageFrom(version, imageOf(t, version)), quiet)
+	} else {
+		err = NewSystemdBoot(t.Context(), m.section(), 512, "amd64",
+			imageFrom("", []byte("the loader")), imageFrom(version, imageOf(t, version)), quiet)
+	}
+
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,15 +128,30 @@ func (m *machine) on(disk *crashtest.Disk) *machine {
 	return &other
 }
 
-func (m *machine) loader() *systemdBoot {
+func (m *machine) loader() Loader {
 	m.t.Helper()
 
-	l, err := Open(m.disk, 512, Options{Variables: m.variables})
+	l, err := Open(m.disk, 512, Options{Variables: m.variables, Cmdline: m.cmdline})
 	if err != nil {
 		m.t.Fatal(err)
 	}
 
-	return l.(*systemdBoot)
+	return l
+}
+
+func (m *machine) volume() *fat.Volume {
+	m.t.Helper()
+
+	v, err := fat.Open(m.section(), m.section().Size())
+	if err == nil {
+		err = v.Heal()
+	}
+
+	if err != nil {
+		m.t.Fatal(err)
+	}
+
+	return v
 }
 
 func (m *machine) state() State {
@@ -139,6 +169,10 @@ func (m *machine) state() State {
 // and starts it. It returns the version that runs then.
 func (m *machine) boot() string {
 	m.t.Helper()
+
+	if m.kind == GRUB {
+		return m.bootGRUB()
+	}
 
 	v, err := fat.Open(m.section(), m.section().Size())
 	if err != nil {
@@ -219,7 +253,7 @@ func (m *machine) show() string {
 	var line []string
 
 	for _, e := range m.state().Entries {
-		text := fileName(e.ID, e.Counted, e.Left, e.Done)
+		text := fileName(e.ID, e.Counted, e.Left, e.Done) // GRUB's have no such name, and look the same
 		if e.Booted {
 			text = "*" + text
 		}

@@ -26,6 +26,8 @@ type Options struct {
 	// Booted is the ID of the entry that runs, if that is known for sure, as
 	// after kexec, which firmware knows nothing of.
 	Booted string
+	// Cmdline is the kernel's command line, in which GRUB says which entry runs.
+	Cmdline string
 }
 
 // Partition is the system partition of a disk.
@@ -46,12 +48,12 @@ type systemdBoot struct {
 // not look at.
 const newImage = "new.tmp"
 
-// configFile is the configuration of systemd-boot.
+// The configuration of systemd-boot, and its path on a system partition.
 const (
-	configFile = "loader/loader.conf"
-	maxConfig  = 64 << 10
+	ConfigFile = "loader/loader.conf"
+	Config     = "timeout 5\neditor no\nauto-entries no\n"
 
-	config = "timeout 5\neditor no\nauto-entries no\n"
+	maxConfig = 64 << 10
 )
 
 // defaultPattern finds the choice of an entry in the configuration.
@@ -545,7 +547,7 @@ func (l *systemdBoot) forgetChoices(v *fat.Volume) error {
 		}
 	}
 
-	text, err := v.ReadFile(configFile, maxConfig)
+	text, err := v.ReadFile(ConfigFile, maxConfig)
 	if err == nil && !defaultPattern.Match(text) {
 		return nil
 	}
@@ -554,7 +556,7 @@ func (l *systemdBoot) forgetChoices(v *fat.Volume) error {
 		return fmt.Errorf("reading the boot loader's configuration: %w", err)
 	}
 
-	return v.Create(configFile, int64(len(config)), strings.NewReader(config))
+	return v.Create(ConfigFile, int64(len(Config)), strings.NewReader(Config))
 }
 
 // discard removes what is left of an image that was not written to its end.

@@ -30,6 +30,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ type Entry struct {
 
 // Menu is what grub.cfg says.
 type Menu struct {
-	Entries []Entry // newest first
+	Entries []Entry // the first is started when GRUB cannot read its variables
 	Timeout int     // seconds
 	Serial  bool    // show it on the first serial port as well
 }
@@ -88,33 +89,55 @@ var (
 	pathPattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z./~+_-]*$`)
 )
 
-// NewEntry describes a unified kernel image that lies as file name in the folder
-// of images. Data is the whole file.
-func NewEntry(name string, data []byte) (Entry, error) {
-	sections, err := uki.Read(data)
+// NewEntry describes a unified kernel image of size bytes that lies as file name
+// in the folder of images.
+func NewEntry(name string, r io.ReaderAt, size int64) (Entry, error) {
+	e, err := describe(name, r, size)
 	if err != nil {
 		return Entry{}, fmt.Errorf("describing %s for the boot menu: %w", name, err)
-	}
-
-	places, err := uki.Locate(data)
-	if err != nil {
-		return Entry{}, fmt.Errorf("describing %s for the boot menu: %w", name, err)
-	}
-
-	e := Entry{
-		ID: name, Title: name, File: uki.Folder + "/" + name,
-		Kernel:  Extent(places[uki.Linux]),
-		Initrd:  Extent(places[uki.Initrd]),
-		Cmdline: strings.TrimRight(string(sections[uki.Cmdline]), "\x00\n "),
-	}
-
-	for line := range strings.Lines(string(sections[uki.OSRelease])) {
-		if title, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
-			e.Title = strings.Trim(title, `"`)
-		}
 	}
 
 	return e, e.check()
+}
+
+func describe(name string, r io.ReaderAt, size int64) (Entry, error) {
+	e := Entry{ID: name, Title: name, File: uki.Folder + "/" + name}
+
+	image, err := uki.Open(r, size)
+	if err != nil {
+		return e, err
+	}
+
+	if e.Kernel, err = extent(image, uki.Linux); err != nil {
+		return e, err
+	}
+
+	if e.Initrd, err = extent(image, uki.Initrd); err != nil {
+		return e, err
+	}
+
+	if e.Cmdline, err = image.Text(uki.Cmdline); err != nil {
+		return e, err
+	}
+
+	release, err := image.OSRelease()
+	if title := release["PRETTY_NAME"]; title != "" {
+		e.Title = title
+	}
+
+	return e, err
+}
+
+// extent is where a section lies in the file.
+func extent(image *uki.File, name uki.Section) (Extent, error) {
+	s, err := image.Section(name)
+	if err != nil {
+		return Extent{}, err
+	}
+
+	_, offset, size := s.Outer()
+
+	return Extent{offset, size}, nil
 }
 
 func (e Entry) check() error {

@@ -196,3 +196,45 @@ func FuzzDecodeState(f *testing.F) {
 		}
 	})
 }
+
+// disk is a disk in memory.
+type disk []byte
+
+func (d disk) ReadAt(p []byte, at int64) (int, error)  { return copy(p, d[at:]), nil }
+func (d disk) WriteAt(p []byte, at int64) (int, error) { return copy(d[at:], p), nil }
+func (d disk) Sync() error                             { return nil }
+
+// A new core goes where the old one is not.
+func TestInstall(t *testing.T) {
+	const first, last = 4, 19 // two halves of 8 sectors
+
+	boot := make([]byte, sector)
+	boot[510], boot[511] = 0x55, 0xaa
+
+	core := func(fill byte) []byte {
+		core := bytes.Repeat([]byte{fill}, 7*sector)
+		binary.LittleEndian.PutUint16(core[listSegment:], coreSegment)
+
+		return core
+	}
+
+	d := make(disk, 32*sector)
+
+	for i, step := range []struct {
+		fill byte
+		at   uint64
+	}{{1, 4}, {1, 4}, {2, 12}, {2, 12}, {3, 4}} {
+		if err := Install(d, first, last, boot, core(step.fill)); err != nil {
+			t.Fatal(err)
+		}
+
+		at := binary.LittleEndian.Uint64(d[bootKernel:])
+		if at != step.at || d[at*sector] != step.fill || d[510] != 0 {
+			t.Errorf("step %d: at sector %d, %d", i, at, d[at*sector])
+		}
+	}
+
+	if err := Install(d, first, last, boot, append(core(4), make([]byte, 2*sector)...)); !errors.Is(err, ErrImage) {
+		t.Errorf("too large: %v", err)
+	}
+}

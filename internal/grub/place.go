@@ -1,9 +1,11 @@
 package grub
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // ErrImage says that a file is not the part of GRUB that it should be.
@@ -59,4 +61,78 @@ func Place(boot, core []byte, at uint64) (code, content []byte, err error) {
 	binary.LittleEndian.PutUint16(content[listLength:], uint16(len(content)/sector-1))
 
 	return code, content, nil
+}
+
+// Disk is what GRUB is installed to. Sync returns when everything is on it.
+type Disk interface {
+	io.ReaderAt
+	io.WriterAt
+	Sync() error
+}
+
+// Install writes GRUB to a disk with 512-byte sectors: the code at its beginning
+// and the core into one half of the BIOS boot partition, which goes from sector
+// first to last. Where GRUB is there already, the core goes into the half that
+// is not in use, and the code, which says where the core is, follows once that
+// is complete. So a power cut leaves the old GRUB or the new one. Nothing is
+// written when the disk has the same GRUB.
+func Install(disk Disk, first, last uint64, boot, core []byte) error {
+	const halves = 2
+
+	half := (last - first + 1) / halves
+	if uint64(len(core)) > half*sector {
+		return fmt.Errorf("placing GRUB: core.img: %w: it has %d bytes, and %d fit", ErrImage, len(core), half*sector)
+	}
+
+	head := make([]byte, BootCode)
+	if _, err := disk.ReadAt(head, 0); err != nil {
+		return fmt.Errorf("reading the boot code: %w", err)
+	}
+
+	at := first
+
+	if used := binary.LittleEndian.Uint64(head[bootKernel:]); used == first || used == first+half {
+		same, err := isInstalled(disk, head, used, boot, core)
+		if err != nil || same {
+			return err
+		}
+
+		if used == first {
+			at = first + half
+		}
+	}
+
+	code, content, err := Place(boot, core, at)
+	if err != nil {
+		return err
+	}
+
+	if _, err := disk.WriteAt(content, int64(at)*sector); err != nil {
+		return fmt.Errorf("writing GRUB's core: %w", err)
+	}
+
+	if err := disk.Sync(); err != nil {
+		return fmt.Errorf("writing GRUB's core: %w", err)
+	}
+
+	if _, err := disk.WriteAt(code, 0); err != nil {
+		return fmt.Errorf("writing the boot code: %w", err)
+	}
+
+	return disk.Sync()
+}
+
+// isInstalled says whether the parts are on the disk, the core at a sector.
+func isInstalled(disk io.ReaderAt, head []byte, at uint64, boot, core []byte) (bool, error) {
+	code, content, err := Place(boot, core, at)
+	if err != nil || !bytes.Equal(code, head) {
+		return false, err
+	}
+
+	old := make([]byte, len(content))
+	if _, err := disk.ReadAt(old, int64(at)*sector); err != nil {
+		return false, fmt.Errorf("reading GRUB's core: %w", err)
+	}
+
+	return bytes.Equal(content, old), nil
 }

@@ -2,6 +2,7 @@ package install
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/grub"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/uki/ukitest"
 )
@@ -65,9 +67,37 @@ func boots(t testing.TB, name string, disk *crashtest.Disk, machine Machine) str
 
 	if machine.UEFI {
 		complete("EFI/BOOT/BOOTX64.EFI", ukitest.Program("amd64"))
+	} else if !hasGRUB(t, disk, head) {
+		t.Fatalf("%s: the boot loader is not complete", name)
 	}
 
 	return next.Version
+}
+
+// hasGRUB says whether the core that the first sector names is one of those that
+// there are, and complete.
+func hasGRUB(t testing.TB, disk *crashtest.Disk, head []byte) bool {
+	t.Helper()
+
+	at := binary.LittleEndian.Uint64(head[0x5c:])
+
+	for _, version := range []string{running, "0.2.0", "0.3.0"} {
+		_, want, err := grub.Place(grubBoot(), grubCore(version), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		got := make([]byte, len(want))
+		if _, err := disk.ReadAt(got, int64(at)*512); err != nil {
+			t.Fatal(err)
+		}
+
+		if bytes.Equal(got, want) {
+			return true
+		}
+	}
+
+	return false
 }
 
 // imageFile is the file of an entry, whatever its counter.
@@ -91,7 +121,7 @@ func imageFile(t testing.TB, v *fat.Volume, id string) string {
 	return ""
 }
 
-func machines() map[string]Machine { return map[string]Machine{"UEFI": uefi()} }
+func machines() map[string]Machine { return map[string]Machine{"UEFI": uefi(), "BIOS": bios()} }
 
 // After a power cut at any moment of an installation, the disk is one that
 // firmware passes over, or has the whole system; what was there before is never

@@ -36,7 +36,7 @@ func installerImage(t testing.TB, version string) fstest.MapFS {
 		payload.UKI:         ukitest.Image(t, "amd64", version, 20_000),
 		payload.SystemdBoot: ukitest.Program("amd64"),
 		payload.GRUBBoot:    grubBoot(),
-		payload.GRUBCore:    grubCore(),
+		payload.GRUBCore:    grubCore(version),
 	})
 }
 
@@ -73,8 +73,8 @@ func grubBoot() []byte {
 	return boot
 }
 
-func grubCore() []byte {
-	core := bytes.Repeat([]byte("c"), 5000)
+func grubCore(version string) []byte {
+	core := bytes.Repeat([]byte(version), 1000)
 	binary.LittleEndian.PutUint16(core[0x1fe:], 0x820)
 
 	return core

@@ -32,6 +32,7 @@ import (
 	"github.com/basalt-os/basalt/internal/blockdev/probe"
 	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/grub"
 	"github.com/basalt-os/basalt/internal/layout"
 	"github.com/basalt-os/basalt/internal/metapart"
 )
@@ -156,18 +157,33 @@ func (j Job) Upgrade(ctx context.Context) error {
 		return fmt.Errorf("upgrading to version %s: %w", j.Payload.Version(), err)
 	}
 
-	if j.Payload.loader != nil {
-		j.Progress("writing the boot loader")
-
-		err = bootloader.UpdateProgram(ctx, loader, j.Machine.Arch, j.Payload.program())
-		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return fmt.Errorf("upgrading the boot loader: %w", err)
-		}
+	if err := j.upgradeLoader(ctx, loader); err != nil {
+		return fmt.Errorf("upgrading the boot loader: %w", err)
 	}
 
 	j.Progress(fmt.Sprintf("%s is next, and has %d tries", entry.ID, bootloader.Tries))
 
 	return nil
+}
+
+// upgradeLoader replaces the boot loader itself, if the payload has it.
+func (j Job) upgradeLoader(ctx context.Context, loader bootloader.Loader) error {
+	s, err := loader.State()
+
+	switch {
+	case err != nil:
+		return err
+	case s.Kind == bootloader.SystemdBoot && j.Payload.loader != nil:
+		j.Progress("writing the boot loader")
+
+		return bootloader.UpdateProgram(ctx, loader, j.Machine.Arch, j.Payload.program())
+	case s.Kind == bootloader.GRUB && j.Payload.core != nil:
+		j.Progress("writing the boot loader")
+
+		return bootloader.UpdateGRUB(j.Disk, j.SectorSize, j.Payload.boot, j.Payload.core)
+	default:
+		return nil
+	}
 }
 
 // plan divides the disk, if the system fits on it.
@@ -314,9 +330,10 @@ func (j Job) erase(old []probe.Partition, plan layout.Layout) error {
 		}
 	}
 
-	meta := plan.Table
-	if err := j.Disk.Zero(uint64(meta.Offset(plan.Meta)), uint64(meta.Size(plan.Meta))); err != nil {
-		return err
+	for _, p := range plan.Table.Partitions[1:] { // that of the file system is erased with making it
+		if err := j.Disk.Zero(uint64(plan.Table.Offset(p)), uint64(plan.Table.Size(p))); err != nil {
+			return err
+		}
 	}
 
 	return j.Disk.Sync()
@@ -330,7 +347,13 @@ func (j Job) fill(ctx context.Context, plan layout.Layout, system bootloader.Ima
 		return bootloader.NewSystemdBoot(ctx, partition, j.SectorSize, j.Machine.Arch, j.Payload.program(), system, j.Progress)
 	}
 
-	return fmt.Errorf("%w: this machine boots by BIOS", errors.ErrUnsupported)
+	if err := bootloader.NewGRUB(ctx, partition, j.SectorSize, system, j.Progress); err != nil {
+		return err
+	}
+
+	j.Progress("writing GRUB")
+
+	return grub.Install(j.Disk, plan.BIOS.First, plan.BIOS.Last, j.Payload.boot, j.Payload.core)
 }
 
 // write writes the beginning of a partition.

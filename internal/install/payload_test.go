@@ -89,15 +89,13 @@ func TestBadPayload(t *testing.T) {
 
 // An upgrade that does not fit, or must not be, changes nothing.
 func TestUpgradeRefused(t *testing.T) {
-	big := func(t *testing.T) *Payload {
-		t.Helper()
-
+	big := func(machine Machine) *Payload {
 		root := manifested(t, "0.2.0", map[string][]byte{
 			payload.UKI: ukitest.Image(t, "amd64", "0.2.0", efiSize), payload.SystemdBoot: ukitest.Program("amd64"),
-			payload.GRUBBoot: grubBoot(), payload.GRUBCore: grubCore(),
+			payload.GRUBBoot: grubBoot(), payload.GRUBCore: grubCore("0.2.0"),
 		})
 
-		return load(t, root, uefi())
+		return load(t, root, machine)
 	}
 
 	for kind, machine := range machines() {
@@ -105,7 +103,7 @@ func TestUpgradeRefused(t *testing.T) {
 		before := content(t, disk, gpt.LabelEFI)
 
 		full := job(t, disk, machine, "0.2.0")
-		full.Payload = big(t)
+		full.Payload = big(machine)
 
 		if err := full.Upgrade(t.Context()); !errors.Is(err, bootloader.ErrNoSpace) {
 			t.Errorf("%s: a full system partition: %v", kind, err)

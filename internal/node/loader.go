@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -121,8 +122,13 @@ func (l diskLoader) with(ctx context.Context, mode blockdev.Mode, do func(bootlo
 		}
 	}
 
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return fmt.Errorf("reading the kernel's command line: %w", err)
+	}
+
 	loader, err := bootloader.Open(disk, int(status.Spec.SectorSize), bootloader.Options{
-		Variables: bootloader.Filesystem{Folder: "/sys/firmware/efi/efivars"}, Running: version.Version,
+		Variables: bootloader.Filesystem{Folder: "/sys/firmware/efi/efivars"}, Running: version.Version, Cmdline: string(line),
 	})
 	if err != nil {
 		return fmt.Errorf("boot loader on %s: %w", location.Disk, err)

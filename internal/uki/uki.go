@@ -224,31 +224,3 @@ func Read(data []byte) (map[Section][]byte, error) {
 
 	return found, nil
 }
-
-// Extent is a part of a file, in bytes.
-type Extent struct{ Offset, Size int64 }
-
-// Locate says where in an image's file its sections are, without those of its
-// profiles. It is for loaders that read the file themselves, so it refuses what
-// Read refuses.
-func Locate(data []byte) (map[Section]Extent, error) {
-	sections, err := Read(data)
-	if err != nil {
-		return nil, err
-	}
-
-	img, err := parsePE(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading a unified kernel image: %w", err)
-	}
-
-	places := map[Section]Extent{}
-
-	for name, content := range sections {
-		if s := img.find(string(name)); s != nil {
-			places[name] = Extent{Offset: int64(s.field(rawOffset)), Size: int64(len(content))}
-		}
-	}
-
-	return places, nil
-}

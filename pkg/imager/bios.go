@@ -1,11 +1,13 @@
 package imager
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
 	"strings"
 
+	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/grub"
@@ -25,18 +27,15 @@ const (
 func (b Bootloader) uefi() bool { return b == BootloaderSystemd || b == BootloaderDual }
 func (b Bootloader) bios() bool { return b == BootloaderGRUB || b == BootloaderDual }
 
-// menuTimeout is how long boot menus are shown, in seconds.
-const menuTimeout = 5
-
 // grubFiles are GRUB's menu and its variables, for the only image that there is.
 func (p Profile) grubFiles(name string, image []byte) ([]fat.File, error) {
-	entry, err := grub.NewEntry(name, image)
+	entry, err := grub.NewEntry(name, bytes.NewReader(image), int64(len(image)))
 	if err != nil {
 		return nil, err
 	}
 
 	menu, err := grub.Menu{
-		Entries: []grub.Entry{entry}, Timeout: menuTimeout, Serial: strings.Contains(p.Cmdline(), "console=ttyS0"),
+		Entries: []grub.Entry{entry}, Timeout: bootloader.MenuTimeout, Serial: strings.Contains(p.Cmdline(), "console=ttyS0"),
 	}.Render()
 	if err != nil {
 		return nil, err
@@ -52,7 +51,7 @@ func (p Profile) grubFiles(name string, image []byte) ([]fat.File, error) {
 
 // writeGRUB writes GRUB where the BIOS finds it: the code at the disk's
 // beginning, and the core in a partition of its own.
-func (p Profile) writeGRUB(disk *os.File, table *gpt.Table, partition gpt.Partition) error {
+func (p Profile) writeGRUB(disk *os.File, partition gpt.Partition) error {
 	boot, err := os.ReadFile(p.Input.GRUBBoot.Path)
 	if err != nil {
 		return err
@@ -63,22 +62,7 @@ func (p Profile) writeGRUB(disk *os.File, table *gpt.Table, partition gpt.Partit
 		return err
 	}
 
-	if int64(len(core)) > table.Size(partition) {
-		return fmt.Errorf("writing partition %s: the boot loader has %d bytes", gpt.LabelBIOS, len(core))
-	}
-
-	code, content, err := grub.Place(boot, core, partition.First)
-	if err != nil {
-		return err
-	}
-
-	if _, err := disk.WriteAt(code, 0); err != nil {
-		return err
-	}
-
-	_, err = disk.WriteAt(content, table.Offset(partition))
-
-	return err
+	return grub.Install(disk, partition.First, partition.Last, boot, core)
 }
 
 // GRUB's place in an ISO: between the disc's own file system and the boot image.

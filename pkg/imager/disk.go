@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 
+	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/layout"
@@ -35,9 +36,13 @@ func (p Profile) bootFiles(loader Bootloader) ([]fat.File, error) {
 			return nil, err
 		}
 
-		settings := fmt.Sprintf("timeout %d\neditor no\nauto-entries no\n", menuTimeout)
-		files = append(files, fat.File{Name: bootFiles()[p.Arch], Data: program},
-			fat.File{Name: "loader/loader.conf", Data: []byte(settings)})
+		name, err := bootloader.Program(p.Arch)
+		if err != nil {
+			return nil, err
+		}
+
+		files = append(files, fat.File{Name: name, Data: program},
+			fat.File{Name: bootloader.ConfigFile, Data: []byte(bootloader.Config)})
 	}
 
 	if loader.bios() {
@@ -83,7 +88,7 @@ func (p Profile) writeDisk(disk *os.File) error {
 	table := plan.Table
 
 	if loader.bios() {
-		if err := p.writeGRUB(disk, table, plan.BIOS); err != nil {
+		if err := p.writeGRUB(disk, plan.BIOS); err != nil {
 			return err
 		}
 	}

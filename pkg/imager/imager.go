@@ -25,12 +25,6 @@ import (
 	"github.com/basalt-os/basalt/internal/version"
 )
 
-// bootFiles are the names under which firmware looks for a boot loader, by
-// architecture.
-func bootFiles() map[string]string {
-	return map[string]string{"amd64": "EFI/BOOT/BOOTX64.EFI", "arm64": "EFI/BOOT/BOOTAA64.EFI"}
-}
-
 // FileName is the name of the file that a profile gives.
 func (p Profile) FileName() string {
 	p = p.withDefaults()

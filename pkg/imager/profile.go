@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/version"
 )
@@ -249,7 +250,7 @@ func (p Profile) check() error {
 		problems = append(problems, fmt.Errorf("%w: "+format, append([]any{ErrProfile}, args...)...))
 	}
 
-	if _, ok := bootFiles()[p.Arch]; !ok {
+	if _, err := bootloader.Program(p.Arch); err != nil {
 		refuse("arch %q is not amd64 or arm64", p.Arch)
 	}
 
