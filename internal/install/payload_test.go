@@ -11,6 +11,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/blockdev/crashtest"
 	"github.com/basalt-os/basalt/internal/bootloader"
+	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/payload"
@@ -89,28 +90,42 @@ func TestBadPayload(t *testing.T) {
 
 // An upgrade that does not fit, or must not be, changes nothing.
 func TestUpgradeRefused(t *testing.T) {
-	big := func(machine Machine) *Payload {
-		root := manifested(t, "0.2.0", map[string][]byte{
-			payload.UKI: ukitest.Image(t, "amd64", "0.2.0", efiSize), payload.SystemdBoot: ukitest.Program("amd64"),
-			payload.GRUBBoot: grubBoot(), payload.GRUBCore: grubCore("0.2.0"),
-		})
-
-		return load(t, root, machine)
-	}
-
 	for kind, machine := range machines() {
 		disk := installed(t, machine, running)
-		before := content(t, disk, gpt.LabelEFI)
+		refuse := func(why string, machine Machine, want error) {
+			t.Helper()
 
-		full := job(t, disk, machine, "0.2.0")
-		full.Payload = big(machine)
+			before := content(t, disk, gpt.LabelEFI)
 
-		if err := full.Upgrade(t.Context()); !errors.Is(err, bootloader.ErrNoSpace) {
-			t.Errorf("%s: a full system partition: %v", kind, err)
+			if err := job(t, disk, machine, "0.9.0").Upgrade(t.Context()); !errors.Is(err, want) {
+				t.Errorf("%s, %s: %v", kind, why, err)
+			}
+
+			if content(t, disk, gpt.LabelEFI) != before {
+				t.Errorf("%s, %s: the system partition has changed", kind, why)
+			}
 		}
 
-		if content(t, disk, gpt.LabelEFI) != before {
-			t.Errorf("%s: the system partition has changed", kind)
+		esp := section(t, disk, gpt.LabelEFI)
+
+		v, err := fat.Open(esp, esp.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		free, err := v.Free()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if err := v.Create("foreign", free-10_000, bytes.NewReader(make([]byte, free))); err != nil {
+			t.Fatal(err)
+		}
+
+		refuse("a full system partition", machine, bootloader.ErrNoSpace)
+
+		if err := v.Remove("foreign"); err != nil {
+			t.Fatal(err)
 		}
 
 		if err := job(t, disk, machine, "0.2.0").Upgrade(t.Context()); err != nil {
@@ -119,15 +134,8 @@ func TestUpgradeRefused(t *testing.T) {
 
 		trial := machine
 		trial.Bootloader.Running, trial.Bootloader.Booted = "0.2.0", "Basalt-0.2.0.efi"
-		before = content(t, disk, gpt.LabelEFI)
 
-		if err := job(t, disk, trial, "0.3.0").Upgrade(t.Context()); !errors.Is(err, bootloader.ErrOnTrial) {
-			t.Errorf("%s: an upgrade on trial: %v", kind, err)
-		}
-
-		if content(t, disk, gpt.LabelEFI) != before {
-			t.Errorf("%s: the system partition has changed", kind)
-		}
+		refuse("a running version on trial", trial, bootloader.ErrOnTrial)
 
 		forced := job(t, disk, trial, "0.3.0")
 		forced.Force = true
