@@ -50,6 +50,27 @@ func (l diskLoader) Entry(ctx context.Context) (entry string, err error) {
 	return entry, err
 }
 
+// OnTrial implements bootLoader.
+func (l diskLoader) OnTrial(ctx context.Context) (counted bool, other string, err error) {
+	err = l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
+		state, err := loader.State()
+		if err != nil {
+			return err
+		}
+
+		booted, _ := state.Booted()
+		counted = booted.OnTrial()
+
+		if e, ok := state.Other(); ok {
+			other = e.ID
+		}
+
+		return nil
+	})
+
+	return counted, other, err
+}
+
 // Newest implements bootLoader.
 func (l diskLoader) Newest(ctx context.Context) (entry string, err error) {
 	return entry, l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {

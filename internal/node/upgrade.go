@@ -21,6 +21,9 @@ import (
 type bootLoader interface {
 	// Entry is what was booted; it is empty when it did not come from the disk.
 	Entry(ctx context.Context) (string, error)
+	// OnTrial says whether the boot loader counts what was booted, and which entry
+	// comes after it.
+	OnTrial(ctx context.Context) (counted bool, other string, err error)
 	// Newest is the entry that was written last.
 	Newest(ctx context.Context) (string, error)
 	// Bless has an entry boot as often as it may.
@@ -108,6 +111,15 @@ func (n *Node) noteBoot(ctx context.Context) error {
 		n.logger.Error("reading META", "error", err)
 
 		return nil
+	}
+
+	counted, other, err := n.loader.OnTrial(ctx)
+	if err != nil {
+		return err
+	}
+
+	if counted {
+		record = record.Adopt(other, entry, time.Now())
 	}
 
 	next := record.Boot(entry, time.Now())

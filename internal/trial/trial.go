@@ -95,6 +95,17 @@ func Begin(from, to, image string, now time.Time) Record {
 	return Record{From: from, To: to, Image: image, Written: now.UTC().Truncate(time.Second), State: Written}
 }
 
+// Adopt is the record after the machine has booted an entry that the boot loader
+// counts. If r does not know it, the power was cut after the version was written
+// and before the record was. From is the entry to go back to.
+func (r Record) Adopt(from, entry string, now time.Time) Record {
+	if r.To == entry && (r.State == Written || r.State == Trying) {
+		return r
+	}
+
+	return Begin(from, entry, "", now)
+}
+
 // Boot is the record after the machine has booted an entry.
 func (r Record) Boot(entry string, now time.Time) Record {
 	if r.State != Written && r.State != Trying {

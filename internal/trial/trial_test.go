@@ -58,6 +58,20 @@ func TestBoot(t *testing.T) {
 
 func repeat(entry string, n int) []string { return strings.Fields(strings.Repeat(entry+" ", n)) }
 
+// The record may be missing, or be that of an older upgrade.
+func TestAdopt(t *testing.T) {
+	for _, r := range []Record{{}, {From: "a", To: "b", State: Committed}, {From: "b", To: "c", State: Returned, Reason: "old"}} {
+		if got := r.Adopt("b", "c", start).Boot("c", start); got.State != Trying || got.From != "b" || len(got.Attempts) != 1 || got.Reason != "" {
+			t.Errorf("%+v became %+v", r, got)
+		}
+	}
+
+	known := Begin("b", "c", "image", start).Boot("c", start)
+	if got := known.Adopt("b", "c", start).Boot("c", start); got.Image != "image" || len(got.Attempts) != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	policy := Policy{Within: 10 * time.Minute, Stable: time.Minute}
 	on := Begin(older, newer, "image", start).Boot(newer, start)
