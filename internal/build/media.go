@@ -105,6 +105,7 @@ func (b *builder) writeMedia(ctx context.Context, m machineParts) ([]Medium, err
 	for _, plain := range []struct{ name, source string }{
 		{"vmlinuz-" + arch, m.kernel.image()}, {"initramfs-" + arch, m.initramfs},
 		{filepath.Base(m.uki), m.uki},
+		{"systemd-stub-" + arch + ".efi", m.systemdStub()}, {"systemd-boot-" + arch + ".efi", m.systemdBoot()},
 	} {
 		done, err := b.medium(ctx, dir, plain.name, cache.Key(inputs, plain.name), func() error {
 			return replaceFile(filepath.Join(dir, plain.name), plain.source)

@@ -37,7 +37,7 @@ func archive(t *testing.T, headers ...tar.Header) *bytes.Buffer {
 	w := tar.NewWriter(&out)
 
 	for _, h := range headers {
-		content := h.Xattrs["content"] //nolint:staticcheck // the test's own place for it
+		content := h.Xattrs["content"]              //nolint:staticcheck // the test's own place for it
 		h.Xattrs, h.Size = nil, int64(len(content)) //nolint:staticcheck // see above
 
 		if h.Typeflag == 0 {

@@ -109,6 +109,7 @@ func Defaults() map[string]string {
 		"proc.sys.fs.inotify.max_user_instances":        "8192",
 		"proc.sys.kernel.ctrl-alt-del":                  "0", // ask the first process, do not restart at once
 		"proc.sys.kernel.panic":                         "10",
+		"proc.sys.kernel.panic_on_oops":                 "1", // the kubelet does not start without
 		"proc.sys.kernel.pid_max":                       "262144",
 		"proc.sys.net.bridge.bridge-nf-call-ip6tables":  "1",
 		"proc.sys.net.bridge.bridge-nf-call-iptables":   "1",

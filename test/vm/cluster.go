@@ -2,6 +2,7 @@ package vm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type Options struct {
 	// Boot is what the machines boot; with only a source, what the build made.
 	Boot provision.Boot
 	BIOS bool
+	// Images is the folder of the images that the machines can pull; empty: those
+	// that the build made.
+	Images string
 	// Injection is how they get their configurations; empty: not at all.
 	Injection provision.Injection
 	Settings  provision.Settings
@@ -187,7 +191,7 @@ func (c *Cluster) describe(o Options) error {
 
 	c.Spec = &provision.Spec{
 		Name: "vm", Provisioner: "qemu", Network: netip.MustParsePrefix(network), Created: time.Now().UTC(),
-		KubernetesVersion: machineconfig.DefaultKubernetesVersion, Images: Output("_out", "oci"),
+		KubernetesVersion: machineconfig.DefaultKubernetesVersion, Images: cmp.Or(o.Images, Output("_out", "oci")),
 		Machines: &provision.Machines{
 			Arch: runtime.GOARCH, UEFI: !o.BIOS, Program: emulator.Program, Firmware: emulator.Firmware,
 			Injection: o.Injection, Hostnames: true, ExtraArgs: o.ExtraArgs,

@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"time"
 
-	"google.golang.org/protobuf/types/known/emptypb"
-
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/host"
@@ -155,17 +153,6 @@ func (m *Machine) AwaitMaintenance(limit time.Duration) *client.Client {
 	m.cluster.Eventually(limit, m.Node.Name+" is in maintenance mode", func(ctx context.Context) error { return version(ctx, api) })
 
 	return api
-}
-
-func version(ctx context.Context, api *client.Client) error {
-	const attempt = 5 * time.Second
-
-	ctx, cancel := context.WithTimeout(ctx, attempt)
-	defer cancel()
-
-	_, err := client.Check(api.Machine.Version(ctx, &emptypb.Empty{}))
-
-	return err
 }
 
 // Config is the machine's configuration, as it was generated.
