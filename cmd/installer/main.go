@@ -39,7 +39,7 @@ func command(output io.Writer, getenv func(string) string, run func(context.Cont
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version.Version,
-		Args:          cobra.NoArgs,
+		Args:          noArguments,
 	}
 
 	root.SetOut(output)
@@ -56,6 +56,15 @@ func command(output io.Writer, getenv func(string) string, run func(context.Cont
 	return root
 }
 
+// noArguments refuses arguments that are no flags.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%w: %q", errUsage, args)
+	}
+
+	return nil
+}
+
 func installCommand(output io.Writer, getenv func(string) string, run func(context.Context, io.Writer, request) error) *cobra.Command {
 	var (
 		r      request
@@ -66,7 +75,7 @@ func installCommand(output io.Writer, getenv func(string) string, run func(conte
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install to a disk, or upgrade what is installed there",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if r.meta, err = parseMeta(getenv(metaVariable), values); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/basalt-os/basalt/internal/bootloader"
+	"github.com/basalt-os/basalt/internal/grub"
 	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/uki"
 )
@@ -138,9 +139,15 @@ func (p *Payload) loadGRUB(root fs.FS) error {
 		return fmt.Errorf("this machine boots by BIOS: %w", err)
 	}
 
-	p.core, err = p.manifest.Load(root, payload.GRUBCore)
+	if p.core, err = p.manifest.Load(root, payload.GRUBCore); err != nil {
+		return err
+	}
 
-	return err
+	if _, _, err := grub.Place(p.boot, p.core, 0); err != nil {
+		return fmt.Errorf("checking %s: %w: %w", payload.GRUBCore, payload.ErrPayload, err)
+	}
+
+	return nil
 }
 
 // program is systemd-boot.

@@ -13,6 +13,7 @@ import (
 	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
+	"github.com/basalt-os/basalt/internal/grub"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/uki"
@@ -52,6 +53,9 @@ func TestBadPayload(t *testing.T) {
 		"no image":    {changed(func(root fstest.MapFS) { delete(root, ukiPath) }), uefi(), payload.ErrPayload},
 		"no loader":   {changed(func(root fstest.MapFS) { delete(root, loaderPath) }), uefi(), payload.ErrPayload},
 		"no GRUB":     {changed(func(root fstest.MapFS) { delete(root, payload.Path("amd64", payload.GRUBCore)) }), bios(), payload.ErrPayload},
+		"not GRUB": {manifested(t, running, map[string][]byte{
+			payload.UKI: ukitest.Image(t, "amd64", running, 20_000), payload.GRUBBoot: grubBoot(), payload.GRUBCore: []byte("none"),
+		}), bios(), grub.ErrImage},
 		"cut off": {changed(func(root fstest.MapFS) {
 			root[ukiPath] = &fstest.MapFile{Data: root[ukiPath].Data[:10_000]}
 		}), uefi(), payload.ErrPayload},
