@@ -68,6 +68,12 @@ func (i *installer) Install(ctx context.Context, image, disk string, progress fu
 
 // Upgrade implements [server.Installation].
 func (i *installer) Upgrade(ctx context.Context, image string, progress func(string)) (int, error) {
+	return i.upgrade(ctx, image, false, progress)
+}
+
+// upgrade puts another version on the disk. Forced, it does so while the running
+// one is on trial, which stays then.
+func (i *installer) upgrade(ctx context.Context, image string, force bool, progress func(string)) (int, error) {
 	if i.n.platform.isContainer() {
 		return 0, i.n.refuseInstallation()
 	}
@@ -81,7 +87,12 @@ func (i *installer) Upgrade(ctx context.Context, image string, progress func(str
 		return 0, err
 	}
 
-	code, err := i.run(ctx, image, []string{"--disk", location.Disk, "--upgrade"}, progress)
+	args := []string{"--disk", location.Disk, "--upgrade"}
+	if force {
+		args = append(args, "--force")
+	}
+
+	code, err := i.run(ctx, image, args, progress)
 	if err != nil || code != 0 {
 		return code, err
 	}

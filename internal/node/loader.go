@@ -73,7 +73,7 @@ func (l diskLoader) OnTrial(ctx context.Context) (counted bool, other string, er
 
 // Newest implements bootLoader.
 func (l diskLoader) Newest(ctx context.Context) (entry string, err error) {
-	return entry, l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
+	err = l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
 		state, err := loader.State()
 		if err != nil {
 			return err
@@ -88,6 +88,8 @@ func (l diskLoader) Newest(ctx context.Context) (entry string, err error) {
 
 		return nil
 	})
+
+	return entry, err
 }
 
 // Bless implements bootLoader.
@@ -97,7 +99,7 @@ func (l diskLoader) Bless(ctx context.Context, entry string) error {
 
 // Rollback implements bootLoader.
 func (l diskLoader) Rollback(ctx context.Context, entry string) (to string, err error) {
-	return to, l.with(ctx, blockdev.Write, func(loader bootloader.Loader) error {
+	err = l.with(ctx, blockdev.Write, func(loader bootloader.Loader) error {
 		state, err := loader.State()
 		if err != nil {
 			return err
@@ -116,6 +118,8 @@ func (l diskLoader) Rollback(ctx context.Context, entry string) (to string, err 
 
 		return loader.Activate(to, false)
 	})
+
+	return to, err
 }
 
 // with opens the boot loader. For changes the disk is locked.

@@ -174,7 +174,7 @@ func (l lifecycle) Upgrade(ctx context.Context, options server.UpgradeOptions) e
 	}
 
 	phases := []machine.Phase{{Name: "upgrade", Tasks: []machine.Task{
-		task("upgrade", installTimeout, func(ctx context.Context) error { return n.upgradeTo(ctx, options.Image) }),
+		task("upgrade", installTimeout, func(ctx context.Context) error { return n.upgradeTo(ctx, options.Image, options.Force) }),
 	}}}
 
 	if !options.Force {
@@ -185,8 +185,8 @@ func (l lifecycle) Upgrade(ctx context.Context, options server.UpgradeOptions) e
 }
 
 // upgradeTo runs the installer of an image.
-func (n *Node) upgradeTo(ctx context.Context, image string) error {
-	code, err := n.installer.Upgrade(ctx, image, func(string) {})
+func (n *Node) upgradeTo(ctx context.Context, image string, force bool) error {
+	code, err := n.installer.upgrade(ctx, image, force, func(string) {})
 	if err == nil && code != 0 {
 		err = fmt.Errorf("%w with exit code %d: what it said is in the log of machined", errInstaller, code)
 	}
@@ -215,7 +215,7 @@ func (n *Node) runStagedUpgrade(ctx context.Context) (bool, error) {
 		return false, err
 	}
 
-	if err := n.upgradeTo(ctx, string(image)); err != nil {
+	if err := n.upgradeTo(ctx, string(image), false); err != nil {
 		n.logger.Error("staged upgrade failed: going on with this version", "image", string(image), "error", err)
 
 		return false, nil

@@ -74,18 +74,18 @@ func (s machineService) applyConfiguration(ctx context.Context, request *machine
 // chooseMode turns the requested mode into one of those that do something, and
 // refuses modes that cannot do what the change needs.
 func (s machineService) chooseMode(ctx context.Context, mode machine.ApplyConfigurationRequest_Mode, running, next []byte) (machine.ApplyConfigurationRequest_Mode, error) {
-	switch mode {
-	case machine.ApplyConfigurationRequest_REBOOT, machine.ApplyConfigurationRequest_STAGED:
-		return mode, nil
-	case machine.ApplyConfigurationRequest_AUTO, machine.ApplyConfigurationRequest_NO_REBOOT, machine.ApplyConfigurationRequest_TRY:
-	default:
+	if _, known := machine.ApplyConfigurationRequest_Mode_name[int32(mode)]; !known {
 		return mode, fmt.Errorf("mode %v: %w", mode, ErrInvalid)
 	}
 	if running == nil {
 		if mode == machine.ApplyConfigurationRequest_TRY {
 			return mode, fmt.Errorf("a node without a configuration has nothing to return to after a try: %w", ErrPrecondition)
 		}
+		// There may be no disk yet on which it would outlive a reboot.
 		return machine.ApplyConfigurationRequest_NO_REBOOT, nil
+	}
+	if mode == machine.ApplyConfigurationRequest_REBOOT || mode == machine.ApplyConfigurationRequest_STAGED {
+		return mode, nil
 	}
 	reasons, err := s.Config.NeedsReboot(ctx, running, next)
 	if err != nil {

@@ -37,6 +37,7 @@ func TestApplyConfiguration(t *testing.T) {
 		{name: "auto without need of a reboot", mode: auto, running: "old", wantMode: live, wantRunning: "new", wantStored: "new"},
 		{name: "auto with need of a reboot", mode: auto, running: "old", needsReboot: []string{"type"}, wantMode: reboot, wantRunning: "old", wantStored: "new", wantReboots: 1},
 		{name: "auto on a node without configuration", mode: auto, wantMode: live, wantRunning: "new", wantStored: "new"},
+		{name: "reboot on a node without configuration", mode: reboot, wantMode: live, wantRunning: "new", wantStored: "new"},
 		{name: "no reboot", mode: live, running: "old", wantMode: live, wantRunning: "new", wantStored: "new"},
 		{name: "no reboot with need of one", mode: live, running: "old", needsReboot: []string{"type"}, wantCode: codes.FailedPrecondition, wantRunning: "old"},
 		{name: "reboot", mode: reboot, running: "old", wantMode: reboot, wantRunning: "old", wantStored: "new", wantReboots: 1},

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/host"
@@ -143,14 +144,23 @@ func (m *Machine) AwaitAPI(api *client.Client, limit time.Duration) {
 	})
 }
 
-// AwaitMaintenance waits until the API of maintenance mode answers, and returns
-// a client for it.
+// AwaitMaintenance waits until the machine is in maintenance mode, and returns a
+// client for its API.
 func (m *Machine) AwaitMaintenance(limit time.Duration) *client.Client {
 	m.cluster.t.Helper()
 
 	api := m.Maintenance()
 
-	m.cluster.Eventually(limit, m.Node.Name+" is in maintenance mode", func(ctx context.Context) error { return version(ctx, api) })
+	m.cluster.Eventually(limit, m.Node.Name+" is in maintenance mode", func(ctx context.Context) error {
+		var status runtime.MachineStatus
+
+		err := get(ctx, api, runtime.MachineStatusID, &status)
+		if err == nil && status.Stage != runtime.MachineStageMaintenance {
+			err = fmt.Errorf("it is %s", status.Stage)
+		}
+
+		return err
+	})
 
 	return api
 }

@@ -12,6 +12,7 @@ import (
 
 	cosiresource "github.com/basalt-os/basalt/api/cosi/resource"
 	"github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/trial"
@@ -21,12 +22,14 @@ import (
 // attempt bounds one call of the API.
 const attempt = 10 * time.Second
 
-// resource reads the spec of a resource of a machine, as the API has it.
-func (m *Machine) resource(ctx context.Context, api *client.Client, kind, id string, spec any) error {
-	ctx, cancel := context.WithTimeout(m.On(ctx), attempt)
+// get reads the spec of a resource, as the API has it.
+func get(ctx context.Context, api *client.Client, id string, spec resource.Spec) error {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 
-	found, err := api.State.Get(ctx, &cosiresource.GetRequest{Namespace: "runtime", Type: kind, Id: id})
+	kind := spec.Definition()
+
+	found, err := api.State.Get(ctx, &cosiresource.GetRequest{Namespace: kind.Namespace, Type: kind.Type, Id: id})
 	if err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func (m *Machine) AwaitUpgrade(api *client.Client, state trial.State, to string,
 
 	m.cluster.Eventually(limit, fmt.Sprintf("the upgrade to %s is %s", to, state), func(ctx context.Context) error {
 		status = trial.Status{}
-		if err := m.resource(ctx, api, status.Definition().Type, trial.StatusID, &status); err != nil {
+		if err := get(m.On(ctx), api, trial.StatusID, &status); err != nil {
 			return err
 		}
 
@@ -65,7 +68,7 @@ func (m *Machine) AwaitBooted(api *client.Client, limit time.Duration, wanted fu
 
 	m.cluster.Eventually(limit, m.Node.Name+" has booted", func(ctx context.Context) error {
 		entry = runtime.BootedEntry{}
-		if err := m.resource(ctx, api, entry.Definition().Type, runtime.BootedEntryID, &entry); err != nil {
+		if err := get(m.On(ctx), api, runtime.BootedEntryID, &entry); err != nil {
 			return err
 		}
 

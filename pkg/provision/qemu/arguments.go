@@ -217,7 +217,9 @@ func (b *buses) disk(i int, disk provision.Disk, file string) {
 		serial = id
 	}
 
-	b.drive(id, "discard=unmap,detect-zeroes=unmap", escaped(file))
+	// What the guest flushes is with this machine, which outlives the guest's
+	// power cuts, and is not waited for until it is on a disk.
+	b.drive(id, "cache=unsafe,discard=unmap,detect-zeroes=unmap", escaped(file))
 
 	tail := fmt.Sprintf(",drive=%s,serial=%s,bootindex=%d", id, escaped(serial), i+1)
 	if disk.BlockSize > 0 {
