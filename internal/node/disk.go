@@ -91,6 +91,8 @@ func (n *Node) keepState(ctx context.Context) error {
 		return err
 	}
 
+	told := ""
+
 	for {
 		_, err := volume.Mount(ctx, n.store, volumeState, requester)
 		if err == nil {
@@ -101,8 +103,13 @@ func (n *Node) keepState(ctx context.Context) error {
 			return err
 		}
 
-		// What is wrong with it is in its status. Somebody may put it right.
-		n.logger.Error("mounting STATE", "error", err)
+		// What is wrong with it is in its status. Somebody may put it right, such
+		// as by installing the machine.
+		if err.Error() != told {
+			n.logger.Warn("mounting STATE", "error", err)
+			told = err.Error()
+		}
+
 		n.state.absent()
 
 		select {

@@ -126,6 +126,10 @@ func (i *installer) run(ctx context.Context, image string, args []string, progre
 		return 0, err
 	}
 
+	if err := i.n.supervisor.WaitUp(ctx, "containerd"); err != nil {
+		return 0, err
+	}
+
 	progress("pulling " + image)
 
 	lines := &lineWriter{tell: func(line string) {
@@ -270,8 +274,28 @@ func (n *Node) beforeBoot(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 
-	if err := n.sequencer.Run(ctx, n.installSequence(cfg)); err != nil {
-		return false, err
+	for {
+		err := n.sequencer.Run(ctx, n.installSequence(cfg))
+		if err == nil {
+			break
+		}
+
+		n.logger.Error("the machine is not installed: trying again", "in", installRetry, "error", err)
+
+		select {
+		case <-time.After(installRetry):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+
+		// Somebody may have put right what was wrong in it.
+		if cfg, err = n.activeConfig(ctx); err != nil {
+			return false, err
+		}
+
+		if install = cfg.Machine().Install; install == nil {
+			return false, nil
+		}
 	}
 
 	if install.Reboot != nil && !*install.Reboot {
@@ -280,6 +304,9 @@ func (n *Node) beforeBoot(ctx context.Context) (bool, error) {
 
 	return true, n.endNode(ctx, machine.Reboot, machine.Restart, n.stopPhases()...)
 }
+
+// installRetry is the pause between attempts to install.
+const installRetry = 15 * time.Second
 
 // installDisk chooses the disk that the configuration selects. It has to be one,
 // and which one must not depend on chance.
