@@ -145,8 +145,14 @@ func TestSecondBoot(t *testing.T) {
 	})
 
 	n.Grow("vda", 20*gib)
-	n.configure(base)
 	n.boots()
+
+	// The configuration is on STATE.
+	if state := n.phase("STATE", block.VolumePhaseReady); state.Location != "/dev/vda3" || state.Filesystem != block.FilesystemTypeXFS {
+		t.Errorf("STATE: %+v", state)
+	}
+
+	n.configure(base)
 
 	got := n.phase("EPHEMERAL", block.VolumePhaseReady)
 	if got.Location != "/dev/vda4" || got.Size < 19*gib {

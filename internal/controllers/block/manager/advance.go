@@ -150,6 +150,10 @@ func isExisting(v *volume) bool {
 	return p.DiskSelector.Match == "" && p.PartitionSpec.Label == "" && v.id != volumes.Meta && v.id != volumes.State
 }
 
+// isLookedFor says whether a volume is taken as it is, and not made: STATE before
+// there is a configuration.
+func isLookedFor(v *volume) bool { return v.id == volumes.State && !isProvisioned(v) }
+
 // isPromotable says whether a volume is either a folder or a partition, which
 // is decided when the machine is installed.
 func isPromotable(id string) bool {

@@ -92,7 +92,12 @@ func (m *manager) format(ctx context.Context, v *volume) error {
 	kind, known := filesystem(found.Name)
 
 	switch {
-	case isExisting(v):
+	case isLookedFor(v) && found.Name == "":
+		// Its making was cut off. The configuration will have it made.
+		v.status.Phase = block.VolumePhaseMissing
+
+		return nil
+	case isExisting(v), isLookedFor(v):
 		if !known || kind == block.FilesystemTypeSwap {
 			return fmt.Errorf("%s holds no file system that can be mounted (%s)", v.status.MountLocation, orNothing(found.Name))
 		}
