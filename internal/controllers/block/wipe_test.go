@@ -29,6 +29,9 @@ func erasable(t *testing.T) (*node, volume.Disks) {
 		wait(n, disk, exists[block.Disk])
 	}
 
+	wait(n, "vda4", exists[block.Device])
+	wait(n, "vda4", exists[block.DiscoveredVolume])
+
 	return n, volume.Disks{Store: n.store, Opener: n.Machine}
 }
 

@@ -94,6 +94,10 @@ func carryOut(ctx context.Context, rt *reconcile.Runtime, mounter Mounter, reque
 		return err
 	}
 
+	if current == nil && request.Spec.ParentMountID != volume.Spec.MountSpec.ParentID {
+		return nil // the request is older than the volume, and about to change
+	}
+
 	above := ""
 
 	if request.Spec.ParentMountID != "" {

@@ -146,7 +146,12 @@ func place(ctx context.Context, rt *reconcile.Runtime, wanted map[string]*block.
 
 	for _, r := range current {
 		id := r.Meta.ID
-		parent[id] = r.Spec.ParentMountID
+		// What is mounted stays where it is. A request that was made before its
+		// volume was known gets its parent late.
+		if r.Spec.ParentMountID != "" {
+			parent[id] = r.Spec.ParentMountID
+		}
+
 		usable[id] = usable[id] || r.Meta.Phase == resource.Running
 
 		if wanted[id] == nil {
