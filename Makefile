@@ -27,6 +27,10 @@ test: lint ## run all checks and all tests, the last on a real cluster
 	go run ./cmd/build $(build_flags)
 	go test -count=1 -p 1 -timeout 30m ./test/...
 
+.PHONY: test-full
+test-full: image ## tell all stories on virtual machines, too: it takes hours
+	go test -count=1 -timeout 6h ./test/vm -v -full
+
 .PHONY: build
 build: ## compile everything: _out/root, _out/oci, bin
 	go run ./cmd/build $(build_flags)

@@ -61,6 +61,8 @@ func settings(t *testing.T, patches ...string) provision.Settings {
 // TestInstall takes a machine from an installation medium to a Ready node: as
 // docs/install.md has it.
 func TestInstall(t *testing.T) {
+	requireFull(t)
+
 	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: settings(t)}
 	options.Settings.InstallDisk = "/dev/vda"
 	options.Settings.InstallImage = vm.Installer(version.Version)
@@ -182,6 +184,8 @@ func awaitNodeReady(t *testing.T, c *vm.Cluster, api *client.Client) {
 // are rolled back; the machine returns by itself from those that are not. It is
 // a control plane that nobody has bootstrapped: Kubernetes is not the point.
 func TestUpgrade(t *testing.T) {
+	requireFull(t)
+
 	const good, panics, sick = "9.0.0", "9.1.0", "9.2.0"
 
 	c := start(t, vm.Options{
