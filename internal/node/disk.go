@@ -144,7 +144,19 @@ func (n *Node) mountEphemeral(ctx context.Context) error {
 		return err
 	}
 
+	n.onDisk.Store(true)
+
 	return n.supervisor.Start("containerd")
+}
+
+// finishEphemeral mounts EPHEMERAL unless that is done: a sequence that takes
+// over from booting finds containerd stopped otherwise.
+func (n *Node) finishEphemeral(ctx context.Context) error {
+	if n.onDisk.Load() {
+		return nil
+	}
+
+	return n.mountEphemeral(ctx)
 }
 
 // unmountVolumes has everything unmounted that the disks hold.

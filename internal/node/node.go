@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -61,6 +62,7 @@ type Node struct {
 	configs    acquire.Store
 	installer  *installer
 	loader     bootLoader
+	onDisk     atomic.Bool    // EPHEMERAL is mounted
 	modules    *loader.Loader // of a machine
 
 	wg  sync.WaitGroup // of all goroutines that live as long as the node

@@ -173,7 +173,9 @@ func (l lifecycle) Upgrade(ctx context.Context, options server.UpgradeOptions) e
 		return n.stageUpgrade(ctx, options)
 	}
 
-	phases := []machine.Phase{{Name: "upgrade", Tasks: []machine.Task{
+	phases := []machine.Phase{{Name: "ephemeral", Tasks: []machine.Task{
+		task("mountEphemeralPartition", stateTimeout, n.finishEphemeral),
+	}}, {Name: "upgrade", Tasks: []machine.Task{
 		task("upgrade", installTimeout, func(ctx context.Context) error { return n.upgradeTo(ctx, options.Image, options.Force) }),
 	}}}
 
