@@ -130,6 +130,12 @@ func (i *installer) run(ctx context.Context, image string, args []string, progre
 		return 0, err
 	}
 
+	// The connection may still be that to a containerd which was restarted: this
+	// waits until there is one again.
+	if _, err := i.n.containerd.IsServing(ctx); err != nil {
+		return 0, fmt.Errorf("waiting for containerd: %w", err)
+	}
+
 	progress("pulling " + image)
 
 	lines := &lineWriter{tell: func(line string) {
