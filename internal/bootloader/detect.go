@@ -53,7 +53,7 @@ func Open(disk blockdev.Handle, sectorSize int, options Options) (Loader, error)
 // detect says which boot loader is on a partition. Disk images may have both,
 // each for its firmware; then it is GRUB if GRUB started what runs.
 func detect(partition Partition, options Options) (Kind, error) {
-	v, err := (&systemdBoot{partition: partition}).volume(false)
+	v, err := partition.open(false)
 	if err != nil {
 		return "", err
 	}
@@ -127,9 +127,7 @@ func NewSystemdBoot(
 		return err
 	}
 
-	progress(fmt.Sprintf("writing %s, %s", name, megabytes(image.Size)))
-
-	return v.Create(path.Join(uki.Folder, name), image.Size, reader{ctx, image.Content})
+	return writeImage(ctx, v, name, name, image, progress)
 }
 
 // newVolume makes an empty file system.
@@ -167,7 +165,7 @@ func UpdateProgram(ctx context.Context, l Loader, arch string, loader Image) err
 		return err
 	}
 
-	v, err := s.volume(true)
+	v, err := s.partition.open(true)
 	if err != nil {
 		return err
 	}

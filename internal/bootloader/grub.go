@@ -51,9 +51,7 @@ func NewGRUB(ctx context.Context, partition *blockdev.Section, sectorSize int, i
 		return err
 	}
 
-	progress(fmt.Sprintf("writing %s, %s", name, megabytes(image.Size)))
-
-	if err := v.Create(path.Join(uki.Folder, name), image.Size, reader{ctx, image.Content}); err != nil {
+	if err := writeImage(ctx, v, name, name, image, progress); err != nil {
 		return err
 	}
 
@@ -62,11 +60,6 @@ func NewGRUB(ctx context.Context, partition *blockdev.Section, sectorSize int, i
 	}
 
 	return writeEnv(v, grub.State{Good: name})
-}
-
-// volume opens the file system, and puts it in order if it is to be changed.
-func (l *grubLoader) volume(change bool) (*fat.Volume, error) {
-	return (&systemdBoot{partition: l.partition}).volume(change)
 }
 
 // grubState is what is on the disk.
@@ -79,7 +72,7 @@ type grubState struct {
 
 // State implements [Loader].
 func (l *grubLoader) State() (State, error) {
-	v, err := l.volume(false)
+	v, err := l.partition.open(false)
 	if err != nil {
 		return State{}, err
 	}
@@ -156,7 +149,7 @@ func (l *grubLoader) state(v *fat.Volume) (grubState, error) {
 
 // Add implements [Loader].
 func (l *grubLoader) Add(ctx context.Context, img Image, force bool, progress func(string)) (Entry, error) {
-	v, err := l.volume(true)
+	v, err := l.partition.open(true)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -170,27 +163,17 @@ func (l *grubLoader) Add(ctx context.Context, img Image, force bool, progress fu
 		return Entry{}, err
 	}
 
-	keep, known := s.Running()
-	if known && keep.OnTrial() && !force {
-		return Entry{}, fmt.Errorf("%w: %s; wait until it is committed, go back, or force the upgrade", ErrOnTrial, keep.ID)
-	}
-
-	fresh, err := (&systemdBoot{}).fresh(keep, img)
+	a, err := s.admit(v, img, force, progress)
 	if err != nil {
 		return Entry{}, err
 	}
 
-	name, err := fresh.Blessed().File()
+	name, err := a.name.Blessed().File()
 	if err != nil {
 		return Entry{}, err
 	}
 
-	others, err := s.makeRoom(v, keep, img.Size)
-	if err != nil {
-		return Entry{}, err
-	}
-
-	if err := l.add(ctx, v, grubAddition{img, name, keep, others, progress}); err != nil {
+	if err := l.add(ctx, v, a, name); err != nil {
 		return Entry{}, err
 	}
 
@@ -201,76 +184,38 @@ func (l *grubLoader) Add(ctx context.Context, img Image, force bool, progress fu
 	return s.Find(name)
 }
 
-// grubAddition is a version to be added whose preconditions hold.
-type grubAddition struct {
-	Image
-
-	name     string
-	keep     Entry // without an ID when there is none
-	others   []Entry
-	progress func(string)
-}
-
 // add does the work, in an order in which the version that runs stays the next
 // one until the new one is complete and in the menu. Until then the new one
 // counts as given up, so that nothing starts it as a good one after a power cut.
-func (l *grubLoader) add(ctx context.Context, v *fat.Volume, a grubAddition) error {
-	env := grub.State{Good: a.keep.ID, Trial: a.name}
+func (l *grubLoader) add(ctx context.Context, v *fat.Volume, a addition, name string) error {
+	env := grub.State{Good: a.keep.ID, Trial: name}
 	if err := writeEnv(v, env); err != nil {
 		return err
 	}
 
-	free, err := v.Free()
+	written := func() error {
+		_, err := menuEntryOf(v, newImage)
+
+		return err
+	}
+
+	err := a.stage(ctx, v, name, written, func(e Entry) error { return v.Remove(path.Join(uki.Folder, e.ID)) })
 	if err != nil {
 		return err
 	}
 
-	drop := func() error {
-		for _, e := range a.others {
-			a.progress(fmt.Sprintf("removing %s", e.ID))
-
-			if err := v.Remove(path.Join(uki.Folder, e.ID)); err != nil {
-				return err
-			}
-		}
-
-		a.others = nil
-
-		return nil
-	}
-
-	if need(v, a.Size) > free {
-		if err := drop(); err != nil {
-			return err
-		}
-	}
-
-	a.progress(fmt.Sprintf("writing %s, %s", a.name, megabytes(a.Size)))
-
-	if err := v.Create(path.Join(uki.Folder, newImage), a.Size, reader{ctx, a.Content}); err != nil {
-		return errors.Join(err, discard(v))
-	}
-
-	if _, err := menuEntryOf(v, newImage); err != nil {
-		return errors.Join(err, discard(v))
-	}
-
-	if err := drop(); err != nil {
-		return err
-	}
-
-	if err := v.Rename(path.Join(uki.Folder, newImage), path.Join(uki.Folder, a.name)); err != nil {
+	if err := v.Rename(path.Join(uki.Folder, newImage), path.Join(uki.Folder, name)); err != nil {
 		return err
 	}
 
 	// The version to go back to is the first: GRUB starts that when it cannot
 	// read its variables.
-	if err := writeMenu(v, a.keep.ID, a.name); err != nil {
+	if err := writeMenu(v, a.keep.ID, name); err != nil {
 		return err
 	}
 
 	if a.keep.ID == "" {
-		return writeEnv(v, grub.State{Good: a.name})
+		return writeEnv(v, grub.State{Good: name})
 	}
 
 	env.Tries = Tries
@@ -320,7 +265,7 @@ func (l *grubLoader) GiveUp(id string) error {
 // change changes the environment for an entry, and puts the good version first
 // in the menu after that.
 func (l *grubLoader) change(id string, decide func(grubState, Entry) (grub.State, error)) error {
-	v, err := l.volume(true)
+	v, err := l.partition.open(true)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -44,10 +43,6 @@ type systemdBoot struct {
 	options   Options
 }
 
-// newImage is the name of an image while it is written, which systemd-boot does
-// not look at.
-const newImage = "new.tmp"
-
 // The configuration of systemd-boot, and its path on a system partition.
 const (
 	ConfigFile = "loader/loader.conf"
@@ -58,20 +53,6 @@ const (
 
 // defaultPattern finds the choice of an entry in the configuration.
 var defaultPattern = regexp.MustCompile(`(?m)^\s*(default|preferred)\s`)
-
-// volume opens the file system, and puts it in order if it is to be changed.
-func (l *systemdBoot) volume(change bool) (*fat.Volume, error) {
-	v, err := fat.Open(l.partition.Disk, l.partition.Size)
-	if err == nil && change {
-		err = v.Heal()
-	}
-
-	if err != nil {
-		return nil, fmt.Errorf("opening the system partition: %w", err)
-	}
-
-	return v, nil
-}
 
 // candidate is an image and what is known about its file.
 type candidate struct {
@@ -139,7 +120,7 @@ func describe(v *fat.Volume, file string) (map[string]string, error) {
 
 // State implements [Loader].
 func (l *systemdBoot) State() (State, error) {
-	v, err := l.volume(false)
+	v, err := l.partition.open(false)
 	if err != nil {
 		return State{}, err
 	}
@@ -217,7 +198,7 @@ func (l *systemdBoot) booted(s State) (string, error) {
 
 // Add implements [Loader].
 func (l *systemdBoot) Add(ctx context.Context, img Image, force bool, progress func(string)) (Entry, error) {
-	v, err := l.volume(true)
+	v, err := l.partition.open(true)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -231,17 +212,7 @@ func (l *systemdBoot) Add(ctx context.Context, img Image, force bool, progress f
 		return Entry{}, err
 	}
 
-	keep, known := s.Running()
-	if known && keep.OnTrial() && !force {
-		return Entry{}, fmt.Errorf("%w: %s; wait until it is committed, go back, or force the upgrade", ErrOnTrial, keep.ID)
-	}
-
-	name, err := l.fresh(keep, img)
-	if err != nil {
-		return Entry{}, err
-	}
-
-	others, err := s.makeRoom(v, keep, img.Size)
+	a, err := s.admit(v, img, force, progress)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -250,18 +221,7 @@ func (l *systemdBoot) Add(ctx context.Context, img Image, force bool, progress f
 		return Entry{}, err
 	}
 
-	return l.add(ctx, v, addition{Image: img, name: name, keep: keep, known: known, others: others, progress: progress})
-}
-
-// addition is a version to be added whose preconditions hold.
-type addition struct {
-	Image
-
-	name     uki.Name
-	keep     Entry
-	known    bool
-	others   []Entry
-	progress func(string)
+	return l.add(ctx, v, a)
 }
 
 // add does the work, in an order in which the version that runs stays the next
@@ -273,38 +233,8 @@ func (l *systemdBoot) add(ctx context.Context, v *fat.Volume, a addition) (Entry
 		return Entry{}, err
 	}
 
-	free, err := v.Free()
-	if err != nil {
-		return Entry{}, err
-	}
-
-	drop := func() error {
-		for _, e := range a.others {
-			a.progress(fmt.Sprintf("removing %s", e.ID))
-
-			if err := remove(v, e); err != nil {
-				return err
-			}
-		}
-
-		a.others = nil
-
-		return nil
-	}
-
-	if need(v, a.Size) > free {
-		if err := drop(); err != nil {
-			return Entry{}, err
-		}
-	}
-
-	a.progress(fmt.Sprintf("writing %s, %s", file, megabytes(a.Size)))
-
-	if err := v.Create(path.Join(uki.Folder, newImage), a.Size, reader{ctx, a.Content}); err != nil {
-		return Entry{}, errors.Join(err, discard(v))
-	}
-
-	if err := drop(); err != nil {
+	written := func() error { return nil } // enlist reads it
+	if err := a.stage(ctx, v, file, written, func(e Entry) error { return remove(v, e) }); err != nil {
 		return Entry{}, err
 	}
 
@@ -358,7 +288,7 @@ func (l *systemdBoot) enlist(v *fat.Volume, file string, keep Entry, known bool)
 
 // Bless implements [Loader].
 func (l *systemdBoot) Bless(id string) error {
-	v, err := l.volume(true)
+	v, err := l.partition.open(true)
 	if err != nil {
 		return err
 	}
@@ -368,7 +298,7 @@ func (l *systemdBoot) Bless(id string) error {
 
 // Activate implements [Loader].
 func (l *systemdBoot) Activate(id string, force bool) error {
-	v, err := l.volume(true)
+	v, err := l.partition.open(true)
 	if err != nil {
 		return err
 	}
@@ -434,7 +364,7 @@ func (l *systemdBoot) demoteBefore(v *fat.Volume, id string) error {
 
 // GiveUp implements [Loader].
 func (l *systemdBoot) GiveUp(id string) error {
-	v, err := l.volume(true)
+	v, err := l.partition.open(true)
 	if err != nil {
 		return err
 	}
@@ -501,43 +431,6 @@ func (l *systemdBoot) find(v *fat.Volume, name uki.Name) (Entry, error) {
 	return s.Find(id)
 }
 
-// fresh is a name for a new image, which the one that stays does not have.
-func (l *systemdBoot) fresh(keep Entry, img Image) (uki.Name, error) {
-	var names []uki.Name
-	if name, err := uki.ParseName(keep.ID); err == nil {
-		names = append(names, name)
-	}
-
-	name := uki.Fresh(img.Version, names)
-	_, err := name.File()
-
-	return name, err
-}
-
-// need is how much space an image takes, with what its folder may grow by.
-func need(v *fat.Volume, size int64) int64 { return v.SizeOf(size) + 2*v.SizeOf(1) }
-
-// makeRoom says which entries go for a new one of size bytes, if it fits.
-func (s State) makeRoom(v *fat.Volume, keep Entry, size int64) ([]Entry, error) {
-	var others []Entry
-
-	room := s.Free
-
-	for _, e := range s.Entries {
-		if e.ID != keep.ID {
-			others = append(others, e)
-			room += v.SizeOf(e.Size)
-		}
-	}
-
-	if need(v, size) > room {
-		return nil, fmt.Errorf("%w: the system partition has room for %s beside %s, and the new version needs %s",
-			ErrNoSpace, megabytes(room), keep.ID, megabytes(need(v, size)))
-	}
-
-	return others, nil
-}
-
 // forgetChoices takes away what would make systemd-boot start an entry whatever
 // its counter says.
 func (l *systemdBoot) forgetChoices(v *fat.Volume) error {
@@ -559,38 +452,7 @@ func (l *systemdBoot) forgetChoices(v *fat.Volume) error {
 	return v.Create(ConfigFile, int64(len(Config)), strings.NewReader(Config))
 }
 
-// discard removes what is left of an image that was not written to its end.
-func discard(v *fat.Volume) error {
-	err := v.Remove(path.Join(uki.Folder, newImage))
-	if errors.Is(err, fat.ErrNotExist) {
-		return nil
-	}
-
-	return err
-}
-
 // remove removes an image, by whatever name it has now.
 func remove(v *fat.Volume, e Entry) error {
 	return v.Remove(path.Join(uki.Folder, fileName(e.ID, e.Counted, e.Left, e.Done)))
-}
-
-func megabytes(bytes int64) string {
-	const mega = 1 << 20
-
-	return fmt.Sprintf("%d MiB", (bytes+mega-1)/mega)
-}
-
-// reader stops reading when its context ends.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read implements [io.Reader].
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-
-	return r.r.Read(p)
 }
