@@ -193,7 +193,7 @@ func commit(ctx context.Context, root string) string {
 func (b *builder) run(ctx context.Context) (*Result, error) {
 	list := components(b.options.Kubernetes, b.options.Commit)
 	if len(b.kernels) > 0 {
-		list = append(list, machineComponents(b.options.Root, b.options.Commit)...)
+		list = append(list, machineComponents(b.options.Commit)...)
 	}
 
 	if err := b.resolvePackages(ctx, list); err != nil {

@@ -112,8 +112,8 @@ func components(kubernetes []string, commit string) []component {
 }
 
 // machineComponents are what only machines have.
-func machineComponents(root, commit string) []component {
-	result := []component{{
+func machineComponents(commit string) []component {
+	return []component{{
 		name: "stage1", dir: ".", module: ownModule,
 		programs: map[string]string{"stage1": "./cmd/stage1"},
 		sources:  []string{"go.mod", "go.sum", "cmd/stage1", "internal/stage1", "internal/watchdog"},
@@ -122,13 +122,7 @@ func machineComponents(root, commit string) []component {
 		name: "modprobe", dir: ".", module: ownModule,
 		programs: map[string]string{"modprobe": "./cmd/modprobe"},
 		sources:  []string{"go.mod", "go.sum", "cmd/modprobe", "internal/cmdline", "internal/kmod"},
-	}}
-
-	if hasInstaller(root) {
-		result = append(result, ownComponent(installerProgram, commit))
-	}
-
-	return result
+	}, ownComponent(installerProgram, commit)}
 }
 
 // ownComponent is a program of this repository that tells its commit.

@@ -17,13 +17,7 @@ import (
 const mediaRecipe = "1"
 
 // imageFolder is where images with this kernel are in the output folder.
-func (k kernelProfile) imageFolder() string {
-	if k.name == DefaultKernel {
-		return "image"
-	}
-
-	return "image-" + k.name
-}
+func (k kernelProfile) imageFolder() string { return k.named("image") }
 
 // Medium is a file that machines boot from.
 type Medium struct {

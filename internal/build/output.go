@@ -17,6 +17,7 @@ import (
 	"github.com/basalt-os/basalt/internal/build/cache"
 	"github.com/basalt-os/basalt/internal/build/oci"
 	"github.com/basalt-os/basalt/internal/build/tree"
+	"github.com/basalt-os/basalt/internal/payload"
 )
 
 // writeOutputs brings the output folders up to date, one build at a time.
@@ -63,7 +64,7 @@ func (b *builder) writeOutputs(ctx context.Context, result *Result, programs map
 // keeps says which images of an earlier build stay when this one does not make
 // them: installers, which a build for container nodes leaves alone.
 func (b *builder) keeps(name string) bool {
-	tag, ok := strings.CutPrefix(name, installerRepository+":")
+	tag, ok := strings.CutPrefix(name, payload.Repository+":")
 
 	return ok && !slices.ContainsFunc(b.kernels, func(k kernelProfile) bool { return k.installerTag() == tag })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/blockdev/selector"
 	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/internal/server"
@@ -26,9 +27,6 @@ import (
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 )
-
-// defaultInstaller is the image of the installer of this very version.
-var defaultInstaller = "ghcr.io/basalt-os/installer:" + "v" + version.Version
 
 // installTimeout bounds one run of an installer, with the download of its
 // image.
@@ -364,7 +362,7 @@ func (n *Node) installFrom(ctx context.Context, cfg *machineconfig.Config) error
 
 	image := install.Installer.Image
 	if image == "" {
-		image = defaultInstaller
+		image = payload.Image(version.Version)
 	}
 
 	args := []string{"--disk", disk}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -34,62 +33,39 @@ const (
 var errNoBootLoader = fmt.Errorf("%w: the machine was not started from its disk", server.ErrPrecondition)
 
 // Entry implements bootLoader.
-func (l diskLoader) Entry(ctx context.Context) (entry string, err error) {
-	err = l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
-		state, err := loader.State()
-		if booted, ok := state.Booted(); ok {
-			entry = booted.ID
-		}
-
-		return err
-	})
+func (l diskLoader) Entry(ctx context.Context) (string, error) {
+	state, err := l.state(ctx)
 	if errors.Is(err, volume.ErrMissing) || errors.Is(err, bootloader.ErrNone) {
 		return "", nil
 	}
 
-	return entry, err
+	booted, _ := state.Booted()
+
+	return booted.ID, err
 }
 
 // OnTrial implements bootLoader.
 func (l diskLoader) OnTrial(ctx context.Context) (counted bool, other string, err error) {
-	err = l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
-		state, err := loader.State()
-		if err != nil {
-			return err
-		}
+	state, err := l.state(ctx)
+	booted, _ := state.Booted()
+	back, _ := state.Other()
 
-		booted, _ := state.Booted()
-		counted = booted.OnTrial()
-
-		if e, ok := state.Other(); ok {
-			other = e.ID
-		}
-
-		return nil
-	})
-
-	return counted, other, err
+	return booted.OnTrial(), back.ID, err
 }
 
 // Newest implements bootLoader.
-func (l diskLoader) Newest(ctx context.Context) (entry string, err error) {
-	err = l.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
-		state, err := loader.State()
-		if err != nil {
-			return err
-		}
+func (l diskLoader) Newest(ctx context.Context) (string, error) {
+	state, err := l.state(ctx)
+	if err != nil {
+		return "", err
+	}
 
-		next, ok := state.Next()
-		if !ok {
-			return errNoBootLoader
-		}
+	next, ok := state.Next()
+	if !ok {
+		return "", errNoBootLoader
+	}
 
-		entry = next.ID
-
-		return nil
-	})
-
-	return entry, err
+	return next.ID, nil
 }
 
 // Bless implements bootLoader.
@@ -122,6 +98,17 @@ func (l diskLoader) Rollback(ctx context.Context, entry string) (to string, err 
 	return to, err
 }
 
+// state is what the boot loader has.
+func (l diskLoader) state(ctx context.Context) (state bootloader.State, err error) {
+	err = l.with(ctx, blockdev.Read, func(loader bootloader.Loader) (err error) {
+		state, err = loader.State()
+
+		return err
+	})
+
+	return state, err
+}
+
 // with opens the boot loader. For changes the disk is locked.
 func (l diskLoader) with(ctx context.Context, mode blockdev.Mode, do func(bootloader.Loader) error) (err error) {
 	location, err := volume.Locate(ctx, l.n.store, volumeMeta)
@@ -147,13 +134,8 @@ func (l diskLoader) with(ctx context.Context, mode blockdev.Mode, do func(bootlo
 		}
 	}
 
-	line, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
-		return fmt.Errorf("reading the kernel's command line: %w", err)
-	}
-
 	loader, err := bootloader.Open(disk, int(status.Spec.SectorSize), bootloader.Options{
-		Variables: bootloader.Filesystem{Folder: "/sys/firmware/efi/efivars"}, Running: version.Version, Cmdline: string(line),
+		Variables: bootloader.Filesystem{Folder: "/sys/firmware/efi/efivars"}, Running: version.Version, Cmdline: l.n.platform.commandLine,
 	})
 	if err != nil {
 		return fmt.Errorf("boot loader on %s: %w", location.Disk, err)

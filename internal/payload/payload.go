@@ -17,6 +17,12 @@ import (
 	"strings"
 )
 
+// Repository is the public name of installer images, without their tags.
+const Repository = "ghcr.io/basalt-os/installer"
+
+// Image is the installer image of a version of the system, with its usual kernel.
+func Image(version string) string { return Repository + ":v" + version }
+
 // ManifestFile is the path of the manifest in an image's root.
 const ManifestFile = Folder + "/manifest.json"
 

@@ -1,24 +1,20 @@
 package vm
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/basalt-os/basalt/internal/build"
 	"github.com/basalt-os/basalt/internal/build/oci"
 	"github.com/basalt-os/basalt/internal/build/tree"
 	"github.com/basalt-os/basalt/internal/payload"
 )
-
-// Installer is the name of the installer image of a version, from [Images].
-func Installer(version string) string { return "ghcr.io/basalt-os/installer:v" + version }
 
 // Images makes a folder for Options.Images: what the build made, and installers
 // of further versions of the system, each broken in its way. It lives as long
@@ -108,16 +104,10 @@ func installerImage(dir, program, version string, uki []byte) (oci.Image, error)
 		Existing(payload.Path(runtime.GOARCH, payload.UKI), file).
 		Existing(payload.Path(runtime.GOARCH, payload.SystemdBoot), Image("systemd-boot-"+runtime.GOARCH+".efi"))
 
-	manifest := payload.Manifest{Version: version, Arch: runtime.GOARCH, Profile: "cloud", Kernel: "test"}
-
-	for name, e := range files.All() {
-		if strings.HasPrefix(name, payload.Folder+"/") && e.Mode.IsRegular() {
-			manifest.Files = append(manifest.Files, payload.File{Path: name, Size: e.Size, SHA256: e.Sum})
-		}
-	}
-
-	text, err := json.Marshal(manifest)
-	files.Text(payload.ManifestFile, 0o644, string(text))
+	manifest, err := build.Manifest(files, payload.Manifest{
+		Version: version, Arch: runtime.GOARCH, Profile: build.DefaultKernel, Kernel: "test",
+	})
+	files.Text(payload.ManifestFile, 0o644, manifest)
 
 	layers := filepath.Join(dir, "layer")
 	if err := errors.Join(err, files.Err(), os.Mkdir(layers, 0o755), oci.WriteLayer(layers, files, oci.Fast)); err != nil {
@@ -127,7 +117,7 @@ func installerImage(dir, program, version string, uki []byte) (oci.Image, error)
 	layer, err := oci.ReadLayer(layers)
 
 	return oci.Image{
-		Names: []string{Installer(version)}, Layers: []oci.Layer{layer},
+		Names: []string{payload.Image(version)}, Layers: []oci.Layer{layer},
 		Config: v1.ImageConfig{Entrypoint: []string{"/bin/installer"}},
 	}, err
 }

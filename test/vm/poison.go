@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
 
-	"github.com/diskfs/go-diskfs/backend/file"
-	"github.com/diskfs/go-diskfs/filesystem/squashfs"
-
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/initramfs"
+	"github.com/basalt-os/basalt/internal/squashfs"
 	"github.com/basalt-os/basalt/internal/stage1"
 	"github.com/basalt-os/basalt/pkg/imager"
 )
@@ -26,14 +25,13 @@ type Poison string
 
 // The poisons. Each is the system that was built, but for one thing.
 const (
-	Healthy        Poison = "healthy"                       // but for its version
-	KernelPanics   Poison = "kernel panics"                 // it finds no root
-	InitExits      Poison = "init exits"                    // after stage 1
-	InitHangs      Poison = "init hangs"                    // after stage 1 has armed the watchdog
-	NetworkNever   Poison = "network never comes"           // the card has no driver
-	KubeletNever   Poison = "kubelet never becomes healthy" // control groups have no memory controller
-	poisonRoot            = "poison.sqsh"
-	poisonRootSize        = 64 << 20
+	Healthy      Poison = "healthy"                       // but for its version
+	KernelPanics Poison = "kernel panics"                 // it finds no root
+	InitExits    Poison = "init exits"                    // after stage 1
+	InitHangs    Poison = "init hangs"                    // after stage 1 has armed the watchdog
+	NetworkNever Poison = "network never comes"           // the card has no driver
+	KubeletNever Poison = "kubelet never becomes healthy" // control groups have no memory controller
+	poisonRoot          = "poison.sqsh"
 )
 
 // Poisons are all of them.
@@ -144,32 +142,34 @@ func poisonedInitramfs(dir, from string) (string, error) {
 
 // makeRoot makes a squashfs with an init that is broken.
 func makeRoot(path, dir string) (err error) {
-	storage, err := file.CreateFromPath(path, poisonRootSize)
-	if err != nil {
-		return err
-	}
-
-	defer func() { err = errors.Join(err, storage.Close()) }()
-
-	root, err := squashfs.Create(storage, poisonRootSize, 0, 0)
-	if err != nil {
-		return err
-	}
-
-	for _, folder := range []string{"dev", "proc", "sys", "sbin", "run", "tmp", "var", "system"} {
-		if err := os.Mkdir(filepath.Join(root.Workspace(), folder), 0o755); err != nil {
-			return err
-		}
-	}
-
-	command := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(root.Workspace(), "sbin", "init"), "./poison")
+	program := filepath.Join(dir, "init")
+	command := exec.Command("go", "build", "-trimpath", "-o", program, "./poison")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 
-	return root.Finalize(squashfs.FinalizeOptions{NoCompressInodes: true, NoCompressData: true, NoCompressFragments: true})
+	info, err := os.Stat(program)
+	if err != nil {
+		return err
+	}
+
+	entries := []squashfs.Entry{{
+		Name: "sbin/init", Mode: 0o755, Size: info.Size(),
+		Open: func() (io.ReadCloser, error) { return os.Open(program) },
+	}}
+
+	for _, folder := range []string{"dev", "proc", "sys", "sbin", "run", "tmp", "var", "system"} {
+		entries = append(entries, squashfs.Entry{Name: folder, Mode: fs.ModeDir | 0o755})
+	}
+
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+
+	return errors.Join(squashfs.Write(file, entries), file.Close())
 }
 
 // kernelFolder is where the boot loader looks for images.

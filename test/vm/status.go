@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -87,26 +88,14 @@ func (m *Machine) BootID(ctx context.Context, api *client.Client) (string, error
 	ctx, cancel := context.WithTimeout(m.On(ctx), attempt)
 	defer cancel()
 
-	data, err := read(ctx, api, "/proc/sys/kernel/random/boot_id")
-
-	return string(data), err
-}
-
-// read reads a file of the machine.
-func read(ctx context.Context, api *client.Client, path string) ([]byte, error) {
-	stream, err := api.Machine.Read(ctx, &machine.ReadRequest{Path: path})
-
-	var data []byte
-
-	for message, err := range client.Messages(stream, err) {
-		if err != nil {
-			return nil, err
-		}
-
-		data = append(data, message.GetBytes()...)
+	file, err := client.NewReader(api.Machine.Read(ctx, &machine.ReadRequest{Path: "/proc/sys/kernel/random/boot_id"}))
+	if err != nil {
+		return "", err
 	}
 
-	return data, nil
+	data, err := io.ReadAll(file)
+
+	return string(data), err
 }
 
 // Disks are the names of the machine's disks, by an API of either mode.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/trial"
 	"github.com/basalt-os/basalt/internal/version"
 	"github.com/basalt-os/basalt/pkg/client"
@@ -65,7 +66,7 @@ func TestInstall(t *testing.T) {
 
 	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: settings(t)}
 	options.Settings.InstallDisk = "/dev/vda"
-	options.Settings.InstallImage = vm.Installer(version.Version)
+	options.Settings.InstallImage = payload.Image(version.Version)
 
 	c := start(t, options)
 	m, api := c.Machines[0], c.API()
@@ -202,8 +203,8 @@ func TestUpgrade(t *testing.T) {
 	config := m.StoredConfig(api)
 
 	c.Step("upgrade, and commit", func() {
-		m.Upgrade(api, vm.Installer(good))
-		m.AwaitUpgrade(api, trial.Committed, vm.Installer(good), upgradeLimit)
+		m.Upgrade(api, payload.Image(good))
+		m.AwaitUpgrade(api, trial.Committed, payload.Image(good), upgradeLimit)
 		m.AwaitBooted(api, bootLimit, runs(good))
 	})
 	c.Step("roll back", func() {
@@ -218,8 +219,8 @@ func TestUpgrade(t *testing.T) {
 		{"a kernel that panics", panics}, {"a kubelet that never becomes healthy", sick},
 	} {
 		c.Step("return from "+bad.what, func() {
-			m.Upgrade(api, vm.Installer(bad.version))
-			status := m.AwaitUpgrade(api, trial.Returned, vm.Installer(bad.version), returnLimit)
+			m.Upgrade(api, payload.Image(bad.version))
+			status := m.AwaitUpgrade(api, trial.Returned, payload.Image(bad.version), returnLimit)
 			m.AwaitBooted(api, bootLimit, runs(version.Version))
 
 			if status.Reason == "" {
@@ -244,7 +245,7 @@ func TestUpgrade(t *testing.T) {
 func cutDuringUpgrade(t *testing.T, c *vm.Cluster, m *vm.Machine, api *client.Client, to string) {
 	t.Helper()
 
-	m.Upgrade(api, vm.Installer(to))
+	m.Upgrade(api, payload.Image(to))
 
 	after := time.Duration(c.Random.Int64N(int64(40 * time.Second)))
 	t.Logf("cutting the power after %s", after.Round(time.Millisecond))

@@ -12,12 +12,10 @@ import (
 	"github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/cli/choice"
 	"github.com/basalt-os/basalt/internal/cli/connect"
+	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/version"
 	"github.com/basalt-os/basalt/pkg/client"
 )
-
-// installerImage installs the version that this program is of.
-const installerImage = "ghcr.io/basalt-os/installer:v" + version.Version
 
 // upgradeFlags say how a node upgrades.
 type upgradeFlags struct {
@@ -41,7 +39,7 @@ func newUpgrade() *cobra.Command {
 The new version is written beside the running one. The boot loader tries it
 three times; it stays once the node is healthy, see "get upgradestatus". Until
 then the version before comes back by itself, and the status says why.`,
-		Example: `  basaltctl upgrade -n 10.5.0.3 --image ghcr.io/basalt-os/installer:v` + version.Version + `
+		Example: `  basaltctl upgrade -n 10.5.0.3 --image ` + payload.Image(version.Version) + `
   basaltctl upgrade -n 10.5.0.3 --image … --no-reboot
   basaltctl upgrade -n 10.5.0.3 --image … --drain=false`,
 		Args: cobra.NoArgs,
@@ -60,7 +58,7 @@ func (f *upgradeFlags) add(cmd *cobra.Command) {
 	f.moving.add(cmd, true)
 
 	flags := cmd.Flags()
-	flags.StringVarP(&f.image, "image", "i", installerImage, "the image of the installer")
+	flags.StringVarP(&f.image, "image", "i", payload.Image(version.Version), "the image of the installer")
 	flags.StringVar(&f.namespace, "namespace", "system", "where the image goes: system or cri")
 	flags.BoolVar(&f.noReboot, "no-reboot", false, "write the new version and go on with the running one")
 	flags.BoolVar(&f.legacy, "legacy", false, "have the node do it all by itself, as nodes before 1.13 do")
