@@ -42,6 +42,7 @@ type Result struct {
 	Images     []BuiltImage
 	Root       RootTree
 	Media      []Medium // when asked for
+	Budget     Budget   // of the media
 }
 
 // RootTree describes the node's root file system.

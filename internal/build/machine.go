@@ -98,7 +98,12 @@ func (b *builder) writeMachines(ctx context.Context, result *Result, machines []
 		result.Media = append(result.Media, media...)
 	}
 
-	return nil
+	result.Budget, err = readBudget(filepath.Join(b.options.Root, budgetFile))
+	if err != nil {
+		return err
+	}
+
+	return result.Budget.check(result.Media)
 }
 
 // machineParts makes the parts for a kernel. root is the root tree of container

@@ -14,7 +14,7 @@ import (
 	"github.com/basalt-os/basalt/pkg/imager"
 )
 
-const mediaRecipe = "1"
+const mediaRecipe = "2"
 
 // imageFolder is where images with this kernel are in the output folder.
 func (k kernelProfile) imageFolder() string { return k.named("image") }
@@ -178,7 +178,7 @@ func (b *builder) medium(ctx context.Context, dir, name, key string, build func(
 	}
 
 	err := b.timed(name, func(func()) error { return build() }, func() (err error) {
-		done = Medium{File: name, Key: key}
+		done = Medium{File: filepath.Join(filepath.Base(dir), name), Key: key}
 
 		if done.Size, done.Disk, err = sizes(path); err != nil {
 			return err

@@ -35,6 +35,19 @@ func (r *Result) WriteTable(w io.Writer) error {
 	fmt.Fprintf(table, "images of a cluster\t\t%s (layers once)\n", mega(cluster))
 	fmt.Fprintf(table, "total\t\t%s\n", mega(cluster+r.Root.Compressed))
 
+	if len(r.Media) > 0 {
+		fmt.Fprintln(table, "\nFOR MACHINES\tDIGEST\tMB\tON DISK\tBUDGET")
+	}
+
+	for _, medium := range r.Media {
+		share := "-"
+		if budget, ok := r.Budget[medium.File]; ok {
+			share = fmt.Sprintf("%+.1f %%", budget.excess(medium))
+		}
+
+		fmt.Fprintf(table, "%s\tsha256:%.12s\t%s\t%s\t%s\n", medium.File, medium.SHA256, mega(medium.Size), mega(medium.Disk), share)
+	}
+
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("writing the table: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/resource"
@@ -126,7 +127,7 @@ func (n *Node) noteBoot(ctx context.Context) error {
 
 	switch {
 	case next.State == trial.Trying:
-		n.logger.Info("this version is on trial", "entry", entry, "attempt", len(next.Attempts), "of", trial.Tries)
+		n.logger.Info("this version is on trial", "entry", entry, "attempt", len(next.Attempts), "of", bootloader.Tries)
 	case next.State == trial.Returned && record.State != trial.Returned:
 		n.logger.Error("the upgrade has failed, and the version before is back", "entry", entry, "reason", next.Reason)
 	default:

@@ -1,7 +1,7 @@
 // Package trial decides about a new version of the system that a machine has
 // booted for the first time: whether it stays.
 //
-// The boot loader gives a new version a few tries ([Tries]) and then returns to
+// The boot loader gives a new version a few tries and then returns to
 // the version before by itself, whatever the new one does or does not do. What
 // this package adds is the judgement of a version that comes up far enough to
 // judge itself. While all gates of a [Policy] hold for long enough, the version
@@ -23,9 +23,6 @@ import (
 	"strings"
 	"time"
 )
-
-// Tries is how often a new version may boot before the boot loader gives it up.
-const Tries = 3
 
 // State is how far an upgrade has come.
 type State string

@@ -1,7 +1,6 @@
 package vm_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/payload"
-	"github.com/basalt-os/basalt/internal/trial"
 	"github.com/basalt-os/basalt/internal/version"
 	"github.com/basalt-os/basalt/pkg/client"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
@@ -62,8 +60,6 @@ func settings(t *testing.T, patches ...string) provision.Settings {
 // TestInstall takes a machine from an installation medium to a Ready node: as
 // docs/install.md has it.
 func TestInstall(t *testing.T) {
-	requireFull(t)
-
 	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: settings(t)}
 	options.Settings.InstallDisk = "/dev/vda"
 	options.Settings.InstallImage = payload.Image(version.Version)
@@ -71,25 +67,7 @@ func TestInstall(t *testing.T) {
 	c := start(t, options)
 	m, api := c.Machines[0], c.API()
 
-	var insecure *client.Client
-
-	c.Step("boot from a medium to maintenance mode", func() { insecure = m.AwaitMaintenance(bootLimit) })
-	c.Step("look at disks", func() {
-		disks, err := vm.Disks(t.Context(), insecure)
-		if err != nil || !strings.Contains(strings.Join(disks, " "), "vda") {
-			t.Errorf("disks %q, %v: vda is missing", disks, err)
-		}
-	})
-
-	c.Step("apply the configuration", func() {
-		_, err := client.Check(insecure.Machine.ApplyConfiguration(t.Context(), &machine.ApplyConfigurationRequest{Data: m.Config()}))
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
-	c.Step("install, and boot from the disk", func() {
-		m.AwaitBooted(api, installLimit, func(entry string) bool { return strings.Contains(entry, version.Version) })
-	})
+	installByHand(t, c, m, api)
 	c.Step("bootstrap", func() {
 		if err := provision.Bootstrap(t.Context(), api, c.Spec); err != nil {
 			t.Fatal(err)
@@ -105,6 +83,28 @@ func TestInstall(t *testing.T) {
 		m.Reboot(api, bootLimit)
 		awaitNodeReady(t, c, api)
 	})
+}
+
+// installByHand takes a machine from a medium to its disk, by the API.
+func installByHand(t *testing.T, c *vm.Cluster, m *vm.Machine, api *client.Client) {
+	t.Helper()
+
+	var insecure *client.Client
+
+	c.Step("boot from a medium to maintenance mode", func() { insecure = m.AwaitMaintenance(bootLimit) })
+	c.Step("look at disks", func() {
+		disks, err := vm.Disks(t.Context(), insecure)
+		if err != nil || !strings.Contains(strings.Join(disks, " "), "vda") {
+			t.Errorf("disks %q, %v: vda is missing", disks, err)
+		}
+	})
+	c.Step("apply the configuration", func() {
+		_, err := client.Check(insecure.Machine.ApplyConfiguration(t.Context(), &machine.ApplyConfigurationRequest{Data: m.Config()}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	c.Step("install, and boot from the disk", func() { m.AwaitBooted(api, installLimit, runs(version.Version)) })
 }
 
 // kubernetesOf is a client for the cluster's Kubernetes.
@@ -178,88 +178,5 @@ func awaitNodeReady(t *testing.T, c *vm.Cluster, api *client.Client) {
 		}
 
 		return errors.New("it is not")
-	})
-}
-
-// TestUpgrade brings other versions onto a machine: good ones stay, until they
-// are rolled back; the machine returns by itself from those that are not. It is
-// a control plane that nobody has bootstrapped: Kubernetes is not the point.
-func TestUpgrade(t *testing.T) {
-	requireFull(t)
-
-	const good, panics, sick = "9.0.0", "9.1.0", "9.2.0"
-
-	c := start(t, vm.Options{
-		Images:    vm.Images(t, map[string]vm.Poison{good: vm.Healthy, panics: vm.KernelPanics, sick: vm.KubeletNever}),
-		Injection: provision.InjectISO, Settings: settings(t, health),
-	})
-	m, api := c.Machines[0], c.API()
-	runs := func(v string) func(string) bool {
-		return func(entry string) bool { return strings.Contains(entry, v) }
-	}
-
-	c.Step("boot", func() { m.AwaitBooted(api, bootLimit, runs(version.Version)) })
-
-	config := m.StoredConfig(api)
-
-	c.Step("upgrade, and commit", func() {
-		m.Upgrade(api, payload.Image(good))
-		m.AwaitUpgrade(api, trial.Committed, payload.Image(good), upgradeLimit)
-		m.AwaitBooted(api, bootLimit, runs(good))
-	})
-	c.Step("roll back", func() {
-		if _, err := client.Check(api.Machine.Rollback(m.On(t.Context()), &machine.RollbackRequest{})); err != nil {
-			t.Fatal(err)
-		}
-
-		m.AwaitBooted(api, bootLimit, runs(version.Version))
-	})
-
-	for _, bad := range []struct{ what, version string }{
-		{"a kernel that panics", panics}, {"a kubelet that never becomes healthy", sick},
-	} {
-		c.Step("return from "+bad.what, func() {
-			m.Upgrade(api, payload.Image(bad.version))
-			status := m.AwaitUpgrade(api, trial.Returned, payload.Image(bad.version), returnLimit)
-			m.AwaitBooted(api, bootLimit, runs(version.Version))
-
-			if status.Reason == "" {
-				t.Error("the machine does not say why")
-			}
-
-			t.Logf("the machine says after %d attempts: %s", status.Attempts, status.Reason)
-		})
-	}
-
-	for i := range 5 {
-		c.Step(fmt.Sprintf("power cut %d", i+1), func() { cutDuringUpgrade(t, c, m, api, good) })
-	}
-
-	if after := m.StoredConfig(api); !bytes.Equal(config, after) {
-		t.Errorf("the configuration has changed:\n%s", after)
-	}
-}
-
-// cutDuringUpgrade cuts the power at some moment of an upgrade. The machine has
-// to come up by itself, with the old or the new version.
-func cutDuringUpgrade(t *testing.T, c *vm.Cluster, m *vm.Machine, api *client.Client, to string) {
-	t.Helper()
-
-	m.Upgrade(api, payload.Image(to))
-
-	after := time.Duration(c.Random.Int64N(int64(40 * time.Second)))
-	t.Logf("cutting the power after %s", after.Round(time.Millisecond))
-
-	select {
-	case <-time.After(after):
-	case <-t.Context().Done():
-		t.Fatal(t.Context().Err())
-	}
-
-	m.PowerCut()
-	m.PowerOn()
-
-	m.AwaitBooted(api, bootLimit, func(entry string) bool {
-		return strings.Contains(entry, to) || strings.Contains(entry, version.Version)
 	})
 }
