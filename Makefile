@@ -22,10 +22,10 @@ cluster: build ## run a cluster on this machine
 	bin/basaltctl cluster create
 
 .PHONY: test
-test: lint ## run all checks and all tests, the last on a real cluster
+test: lint ## run all checks and all tests, the last on a real cluster and virtual machines
 	go test -race $$(go list ./... | grep -v /test/)
-	go run ./cmd/build $(build_flags)
-	go test -count=1 -p 1 -timeout 30m ./test/...
+	go run ./cmd/build $(build_flags) -image
+	go test -count=1 -p 1 -timeout 60m ./test/...
 
 .PHONY: test-full
 test-full: image ## tell all stories on virtual machines, too: it takes hours
@@ -44,7 +44,7 @@ lint: ## check the sources
 	go run ./cmd/build -lint
 
 .PHONY: bench
-bench: build ## measure, and compare with the last time
+bench: image ## measure, and compare with the last time
 	go run ./test/bench
 
 .PHONY: clean

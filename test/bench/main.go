@@ -1,6 +1,7 @@
 // Command bench measures Basalt: the store and the engine, API calls direct and
 // proxied, the time from "cluster create" to a healthy cluster step by step, what
-// an idle node takes of memory and processor, and the sizes of what is built.
+// an idle node takes of memory and processor, the sizes of what is built, and how
+// a virtual machine boots and upgrades.
 //
 // It prints a table, writes it to _out/bench/latest.json, and compares with the
 // measurements that it finds there. Figures of different machines, or of one
@@ -28,6 +29,7 @@ type options struct {
 	output    string        // file for the figures
 	benchtime time.Duration // of each Go benchmark
 	cluster   bool
+	machines  bool
 	cidr      string
 	settle    time.Duration // from healthy to idle
 	idle      time.Duration // over which an idle node is measured
@@ -40,6 +42,7 @@ func main() {
 	flag.StringVar(&o.output, "output", "", "file for the figures (default _out/bench/latest.json)")
 	flag.DurationVar(&o.benchtime, "benchtime", time.Second, "how long each Go benchmark runs; 0 leaves them out")
 	flag.BoolVar(&o.cluster, "cluster", true, "measure a cluster")
+	flag.BoolVar(&o.machines, "machines", true, "measure a virtual machine, and the images that it boots")
 	flag.StringVar(&o.cidr, "cidr", "10.73.0.0/24", "address range of the cluster")
 	flag.DurationVar(&o.settle, "settle", 30*time.Second, "how long a new cluster is left alone before it counts as idle")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long the idle cluster is watched")
@@ -59,8 +62,8 @@ func run(ctx context.Context, o options) error {
 		o.output = filepath.Join(o.root, "_out", "bench", "latest.json")
 	}
 
-	if o.cluster && os.Geteuid() != 0 {
-		return errors.New("a cluster needs root: run this as root, or leave the cluster out with -cluster=false")
+	if (o.cluster || o.machines) && os.Geteuid() != 0 {
+		return errors.New("clusters need root: run this as root, or leave them out with -cluster=false -machines=false")
 	}
 
 	former, err := load(o.output)
@@ -100,6 +103,8 @@ func (r *Report) measure(ctx context.Context, o options) error {
 		{"sizes", o.cluster, sizes},
 		{"store, engine and gateway", o.benchtime > 0, goBenchmarks},
 		{"a cluster", o.cluster, clusterFigures},
+		{"images of machines", o.machines, imageFigures},
+		{"a virtual machine", o.machines, machineFigures},
 	} {
 		if !part.wanted {
 			continue

@@ -4,20 +4,29 @@ import (
 	"context"
 	"io/fs"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 const mebibyte = 1 << 20
 
+// part is a file or a folder below the repository.
+type part struct{ name, path string }
+
 // sizes measures what is built.
 func sizes(_ context.Context, o options) ([]Figure, error) {
-	var figures []Figure
-
-	for _, part := range []struct{ name, path string }{
+	return filesFigures(o, []part{
 		{"size of root tree, unpacked", "_out/root"},
 		{"size of node binary", "_out/root/usr/bin/basalt"},
 		{"size of all images, compressed, layers once", "_out/oci/blobs"},
 		{"size of basaltctl", "bin/basaltctl"},
-	} {
+	})
+}
+
+func filesFigures(o options, parts []part) ([]Figure, error) {
+	var figures []Figure
+
+	for _, part := range parts {
 		size, err := sizeOf(filepath.Join(o.root, filepath.FromSlash(part.path)))
 		if err != nil {
 			return nil, err
@@ -43,4 +52,15 @@ func sizeOf(path string) (size int64, err error) {
 
 		return err
 	})
+}
+
+// writtenTo is how much of a file is no hole, in bytes.
+func writtenTo(path string) (int64, error) {
+	const block = 512
+
+	var info unix.Stat_t
+
+	err := unix.Stat(path, &info)
+
+	return info.Blocks * block, err
 }

@@ -38,6 +38,13 @@ func get(ctx context.Context, api *client.Client, id string, spec resource.Spec)
 	return yaml.Unmarshal([]byte(found.GetResource().GetSpec().GetYamlSpec()), spec)
 }
 
+// UpgradeStatus is what the machine says about its last upgrade.
+func (m *Machine) UpgradeStatus(ctx context.Context, api *client.Client) (status trial.Status, err error) {
+	err = get(m.On(ctx), api, trial.StatusID, &status)
+
+	return status, err
+}
+
 // AwaitUpgrade waits until the last upgrade has come to a state, and returns
 // what the machine says about it.
 func (m *Machine) AwaitUpgrade(api *client.Client, state trial.State, to string, limit time.Duration) trial.Status {
@@ -45,9 +52,8 @@ func (m *Machine) AwaitUpgrade(api *client.Client, state trial.State, to string,
 
 	var status trial.Status
 
-	m.cluster.Eventually(limit, fmt.Sprintf("the upgrade to %s is %s", to, state), func(ctx context.Context) error {
-		status = trial.Status{}
-		if err := get(m.On(ctx), api, trial.StatusID, &status); err != nil {
+	m.cluster.Eventually(limit, fmt.Sprintf("the upgrade to %s is %s", to, state), func(ctx context.Context) (err error) {
+		if status, err = m.UpgradeStatus(ctx, api); err != nil {
 			return err
 		}
 
@@ -85,10 +91,15 @@ func (m *Machine) AwaitBooted(api *client.Client, limit time.Duration, wanted fu
 
 // BootID tells one boot of the machine from another.
 func (m *Machine) BootID(ctx context.Context, api *client.Client) (string, error) {
+	return m.ReadFile(ctx, api, "/proc/sys/kernel/random/boot_id")
+}
+
+// ReadFile reads a small file of the machine.
+func (m *Machine) ReadFile(ctx context.Context, api *client.Client, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(m.On(ctx), attempt)
 	defer cancel()
 
-	file, err := client.NewReader(api.Machine.Read(ctx, &machine.ReadRequest{Path: "/proc/sys/kernel/random/boot_id"}))
+	file, err := client.NewReader(api.Machine.Read(ctx, &machine.ReadRequest{Path: path}))
 	if err != nil {
 		return "", err
 	}
