@@ -18,8 +18,10 @@ const (
 	// EpochJump is how far the clock has to be set for a new epoch to begin:
 	// times from before and after do not fit together.
 	EpochJump = 15 * time.Minute
-	// retry is the pause after no server answered.
-	retry = 5 * time.Second
+	// retry is the pause after no server answered for the first time: the network
+	// may just be coming. It doubles up to maxRetry.
+	retry    = 500 * time.Millisecond
+	maxRetry = 32 * time.Second
 )
 
 // Clock is the clock that is kept right.
@@ -59,10 +61,11 @@ func (s *Syncer) Run(ctx context.Context, servers []string, nts bool, state Stat
 	var (
 		filter  Filter
 		current int
+		failed  = retry
 	)
 
 	for ctx.Err() == nil {
-		pause := retry
+		pause := failed
 
 		sample, answered, err := s.ask(ctx, servers, current, nts)
 
@@ -70,8 +73,11 @@ func (s *Syncer) Run(ctx context.Context, servers []string, nts bool, state Stat
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.Logger.Warn("asking time servers", "error", err)
+			s.Logger.Warn("asking time servers", "error", err, "again", pause)
+			failed = min(2*failed, maxRetry)
 		default:
+			failed = retry
+
 			if answered != current {
 				current = answered
 				filter.Reset()
@@ -129,7 +135,7 @@ func (s *Syncer) take(filter *Filter, state *State, server string, sample Sample
 	if err != nil {
 		s.Logger.Warn("correcting the clock", "error", err)
 
-		return retry
+		return maxRetry
 	}
 
 	if jump {

@@ -173,6 +173,19 @@ func TestSyncer(t *testing.T) {
 	c.wake <- time.Time{}
 	step("nobody answers", retry, State{Synced: true, Epoch: 1}, "a", 0)
 
+	for pause := 2 * retry; pause <= 4*maxRetry; pause *= 2 {
+		c.wake <- time.Time{}
+		step("still nobody answers", min(pause, maxRetry), State{Synced: true, Epoch: 1}, "a", 0)
+	}
+
+	down["b"] = false
+	c.wake <- time.Time{}
+	step("somebody answers", minPoll, State{Synced: true, Epoch: 1}, "b", 0)
+
+	down["b"] = true
+	c.wake <- time.Time{}
+	step("nobody answers again", retry, State{Synced: true, Epoch: 1}, "b", 0)
+
 	if c.persisted != 2 {
 		t.Errorf("the machine's clock was set %d times, want 2", c.persisted)
 	}

@@ -30,8 +30,7 @@ const (
 	InitExits    Poison = "init exits"                    // after stage 1
 	InitHangs    Poison = "init hangs"                    // after stage 1 has armed the watchdog
 	NetworkNever Poison = "network never comes"           // the card has no driver
-	KubeletNever Poison = "kubelet never becomes healthy" // control groups have no memory controller
-	poisonRoot          = "poison.sqsh"
+	KubeletNever Poison = "kubelet never becomes healthy" // nothing starts containers
 )
 
 // Poisons are all of them.
@@ -50,8 +49,6 @@ func (p Poison) arguments() []string {
 		return []string{"poison.hang"}
 	case NetworkNever:
 		return []string{"module_blacklist=virtio_net"}
-	case KubeletNever:
-		return []string{"cgroup_disable=memory"}
 	default:
 		return nil
 	}
@@ -74,8 +71,8 @@ func (p Poison) Profile(t *testing.T, version string, extra ...string) imager.Pr
 		},
 	}
 
-	if p == InitExits || p == InitHangs {
-		path, err := poisonedInitramfs(t.TempDir(), profile.Input.Initramfs.Path)
+	if p == InitExits || p == InitHangs || p == KubeletNever {
+		path, err := p.initramfs(t.TempDir(), profile.Input.Initramfs.Path)
 		if err != nil {
 			t.Fatalf("making an initramfs whose %s: %v", p, err)
 		}
@@ -106,17 +103,15 @@ func (p Poison) UKI(t *testing.T, version string, extra ...string) []byte {
 	return data
 }
 
-// poisonedInitramfs makes an initramfs whose root has nothing but the poison as
-// its init. The kernel unpacks what is appended over what is there.
-func poisonedInitramfs(dir, from string) (string, error) {
-	root := filepath.Join(dir, poisonRoot)
-	if err := makeRoot(root, dir); err != nil {
-		return "", err
-	}
+// initramfs makes an initramfs with the poison. The kernel unpacks what is
+// appended over what is there.
+func (p Poison) initramfs(dir, from string) (string, error) {
+	program := filepath.Join(dir, "poison")
+	command := exec.Command("go", "build", "-trimpath", "-o", program, "./poison")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 
-	packed, err := os.ReadFile(root)
-	if err != nil {
-		return "", err
+	if out, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
 	}
 
 	data, err := os.ReadFile(from)
@@ -127,11 +122,17 @@ func poisonedInitramfs(dir, from string) (string, error) {
 	out := bytes.NewBuffer(data)
 	writer := initramfs.NewWriter(out)
 
-	if err := writer.File(stage1.RootImage, 0o644, int64(len(packed)), bytes.NewReader(packed)); err != nil {
-		return "", err
+	if p == KubeletNever {
+		// What is laid over the root as system extensions are.
+		err = errors.Join(
+			addImage(writer, dir, stage1.LayersDir+"/000.poison.sqsh", program, "usr/bin/runc"),
+			addFile(writer, stage1.LayersFile, []byte("layers: []\n")))
+	} else {
+		err = addImage(writer, dir, stage1.RootImage, program, "sbin/init",
+			"dev", "proc", "sys", "sbin", "run", "tmp", "var", "system")
 	}
 
-	if err := writer.Close(); err != nil {
+	if err := errors.Join(err, writer.Close()); err != nil {
 		return "", err
 	}
 
@@ -140,36 +141,43 @@ func poisonedInitramfs(dir, from string) (string, error) {
 	return path, os.WriteFile(path, out.Bytes(), 0o644)
 }
 
-// makeRoot makes a squashfs with an init that is broken.
-func makeRoot(path, dir string) (err error) {
-	program := filepath.Join(dir, "init")
-	command := exec.Command("go", "build", "-trimpath", "-o", program, "./poison")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
-	}
-
+// addImage adds a file system image with a program, and empty folders.
+func addImage(writer *initramfs.Writer, dir, name, program, as string, folders ...string) error {
 	info, err := os.Stat(program)
 	if err != nil {
 		return err
 	}
 
 	entries := []squashfs.Entry{{
-		Name: "sbin/init", Mode: 0o755, Size: info.Size(),
+		Name: as, Mode: 0o755, Size: info.Size(),
 		Open: func() (io.ReadCloser, error) { return os.Open(program) },
 	}}
 
-	for _, folder := range []string{"dev", "proc", "sys", "sbin", "run", "tmp", "var", "system"} {
+	for _, folder := range folders {
 		entries = append(entries, squashfs.Entry{Name: folder, Mode: fs.ModeDir | 0o755})
 	}
+
+	path := filepath.Join(dir, "image.sqsh")
 
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 
-	return errors.Join(squashfs.Write(file, entries), file.Close())
+	if err := errors.Join(squashfs.Write(file, entries), file.Close()); err != nil {
+		return err
+	}
+
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+
+	return addFile(writer, name, data)
+}
+
+func addFile(writer *initramfs.Writer, name string, data []byte) error {
+	return writer.File(name, 0o644, int64(len(data)), bytes.NewReader(data))
 }
 
 // kernelFolder is where the boot loader looks for images.

@@ -36,7 +36,7 @@ const (
 // health makes machines judge a new version sooner than they usually do.
 const health = `apiVersion: basalt.dev/v1alpha1
 kind: BootHealthConfig
-timeout: 2m
+timeout: 90s
 stableFor: 5s
 `
 

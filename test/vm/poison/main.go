@@ -1,5 +1,6 @@
-// Command poison is the init of a system that is broken on purpose: it says
-// what it does, and ends or hangs, as the kernel's command line says.
+// Command poison is a program of a system that is broken on purpose, such as its
+// init: it says what it does, and ends or hangs, as the kernel's command line
+// says.
 package main
 
 import (
