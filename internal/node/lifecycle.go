@@ -16,9 +16,6 @@ import (
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
-// leaveTimeout bounds how long a node that is reset takes to leave etcd.
-const leaveTimeout = 30 * time.Second
-
 // drainTimeout bounds how long pods may take to move to other nodes.
 const drainTimeout = time.Minute
 
@@ -55,93 +52,6 @@ func (n *Node) drainPhase() machine.Phase {
 			return k8s.Drain(ctx, n.store, k8s.KubeletFiles{}, n.logger)
 		}),
 	}}
-}
-
-// Reset implements [server.Machine]. The disks of a container node are the two
-// folders that it keeps: STATE and EPHEMERAL.
-func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error {
-	wipe, err := wipedFolders(options)
-	if err != nil {
-		return err
-	}
-
-	var phases []machine.Phase
-
-	if options.Graceful {
-		phases = append(phases, l.n.drainPhase(), machine.Phase{Name: "leave", Tolerant: true, Tasks: []machine.Task{
-			task("leaveEtcd", leaveTimeout, l.n.leaveEtcd),
-		}})
-	}
-
-	phases = append(phases, l.n.stopPhases()...)
-	phases = append(phases, machine.Phase{Name: "reset", Tasks: []machine.Task{
-		task("resetSystemDisk", 0, func(context.Context) error {
-			for _, folder := range wipe {
-				if err := machine.WipeDir(folder); err != nil {
-					return err
-				}
-			}
-
-			return nil
-		}),
-	}})
-
-	power := machine.PowerOff
-	if options.Reboot {
-		power = machine.Restart
-	}
-
-	return l.n.endNode(ctx, machine.Reset, power, phases...)
-}
-
-// wipedFolders translates partitions into the folders of a container node.
-func wipedFolders(options server.ResetOptions) ([]string, error) {
-	if len(options.UserDisksToWipe) > 0 {
-		return nil, fmt.Errorf("wiping user disks: %w: a container has no disks", server.ErrUnsupported)
-	}
-
-	folders := map[string]string{"STATE": "/system/state", "EPHEMERAL": "/var"}
-	if options.WipeSystemDisk {
-		return []string{folders["STATE"], folders["EPHEMERAL"]}, nil
-	}
-
-	var wipe []string
-
-	for _, partition := range options.Partitions {
-		folder, ok := folders[partition.Label]
-		if !ok {
-			return nil, fmt.Errorf("wiping partition %q: %w: a container has STATE and EPHEMERAL only",
-				partition.Label, server.ErrUnsupported)
-		}
-
-		wipe = append(wipe, folder)
-	}
-
-	return wipe, nil
-}
-
-// leaveEtcd removes this node's member from its cluster.
-func (n *Node) leaveEtcd(ctx context.Context) error {
-	if _, err := n.supervisor.Status("etcd"); err != nil {
-		return nil //nolint:nilerr // a worker has no member
-	}
-
-	client, err := n.etcdClient(ctx, localEtcd)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-
-	status, err := client.Status(ctx, localEtcd)
-	if err != nil {
-		return fmt.Errorf("asking etcd for its member ID: %w", err)
-	}
-
-	if _, err := client.MemberRemove(ctx, status.Header.MemberId); err != nil {
-		return fmt.Errorf("leaving etcd: %w", err)
-	}
-
-	return nil
 }
 
 // Bootstrap implements [server.Machine].

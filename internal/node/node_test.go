@@ -9,6 +9,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/internal/resources/k8s"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/resources/v1alpha1"
@@ -187,6 +188,73 @@ func TestWipedFolders(t *testing.T) {
 			got, err := wipedFolders(test.options)
 			if diff := cmp.Diff(test.want, got); diff != "" || !errors.Is(err, test.err) {
 				t.Errorf("error %v, folders (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestErasures(t *testing.T) {
+	t.Parallel()
+
+	var found []*resource.Resource[block.DiscoveredVolume]
+
+	for _, p := range []struct{ name, parent, label string }{
+		{"vda", "", ""}, {"vda1", "vda", "EFI"}, {"vda2", "vda", "META"}, {"vda3", "vda", "STATE"}, {"vda4", "vda", "EPHEMERAL"},
+		{"vda5", "vda", "u-data"}, {"vdb", "", ""}, {"vdb1", "vdb", "STATE"},
+	} {
+		found = append(found, resource.New(p.name, block.DiscoveredVolume{Parent: p.parent, PartitionLabel: p.label}))
+	}
+
+	label := func(names ...string) (options server.ResetOptions) {
+		for _, name := range names {
+			options.Partitions = append(options.Partitions, server.ResetPartition{Label: name, Wipe: true})
+		}
+
+		return options
+	}
+
+	for _, test := range []struct {
+		name    string
+		options server.ResetOptions
+		system  string
+		want    []string
+		err     error
+	}{
+		{"everything", server.ResetOptions{WipeSystemDisk: true}, "vda", []string{"vda2 zeroes", "vda3 zeroes", "vda"}, nil},
+		{"everything, and a disk", server.ResetOptions{WipeSystemDisk: true, UserDisksToWipe: []string{"/dev/vdb"}}, "vda",
+			[]string{"vda2 zeroes", "vda3 zeroes", "vda", "vdb"}, nil},
+		{"two partitions", label("EPHEMERAL", "STATE"), "vda", []string{"vda4", "vda3 zeroes"}, nil},
+		{"a user's volume", label("u-data"), "vda", []string{"vda5"}, nil},
+		{"only user disks", server.ResetOptions{UserDisksToWipe: []string{"vdb"}}, "vda", []string{"vdb"}, nil},
+		{"nothing", server.ResetOptions{}, "vda", nil, nil},
+		{"the boot loader's", label("EFI"), "vda", nil, server.ErrInvalid},
+		{"unknown", label("STATES"), "vda", nil, server.ErrInvalid},
+		{"the system's as a user's", server.ResetOptions{UserDisksToWipe: []string{"/dev/vda"}}, "vda", nil, server.ErrInvalid},
+		{"a partition as a disk", server.ResetOptions{UserDisksToWipe: []string{"/dev/vdb1"}}, "vda", nil, server.ErrInvalid},
+		{"no disk", server.ResetOptions{UserDisksToWipe: []string{"/dev/vdz"}}, "vda", nil, server.ErrInvalid},
+		{"not installed", server.ResetOptions{WipeSystemDisk: true}, "", nil, server.ErrPrecondition},
+		{"not installed, by label", label("STATE"), "", nil, server.ErrPrecondition},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+
+			erasures, err := erasuresOf(test.options, []string{"vda", "vdb"}, test.system, found)
+			if !errors.Is(err, test.err) {
+				t.Fatalf("got %v, want %v", err, test.err)
+			}
+
+			var got []string
+
+			for _, e := range erasures {
+				if e.how.Zeroes {
+					e.device += " zeroes"
+				}
+
+				got = append(got, e.device)
+			}
+
+			if diff := cmp.Diff(test.want, got); err == nil && diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

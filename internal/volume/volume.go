@@ -234,7 +234,8 @@ func requestID(id, requester string) string {
 	return requester + "-" + strings.Trim(strings.ReplaceAll(id, "/", "-"), "-")
 }
 
-// Open says that volumes may be used, until Close.
+// Open says that volumes may be used, until Close, after which nothing is located,
+// made or mounted any more: what is done to the disks then is not put right.
 func Open(ctx context.Context, store *resource.Store) error {
 	err := store.Create(ctx, resource.New(block.VolumeLifecycleID, block.VolumeLifecycle{}), owner)
 	if err != nil && !errors.Is(err, resource.ErrExists) {
@@ -276,10 +277,6 @@ func Close(ctx context.Context, store *resource.Store) error {
 	_, err = resource.WaitFor(ctx, store, block.VolumeLifecycleID, func(r *resource.Resource[block.VolumeLifecycle]) bool {
 		return r == nil || len(r.Meta.Finalizers) == 0
 	})
-	if err == nil {
-		err = store.Destroy(ctx, pointer, owner)
-	}
-
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return fmt.Errorf("closing volumes: %w", err)
 	}
