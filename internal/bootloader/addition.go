@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/basalt-os/basalt/internal/fat"
 	"github.com/basalt-os/basalt/internal/uki"
@@ -27,6 +29,31 @@ func (p Partition) open(change bool) (*fat.Volume, error) {
 	}
 
 	return v, nil
+}
+
+// image opens the image of an entry.
+func (p Partition) image(id string) (*uki.File, error) {
+	v, err := p.open(false)
+	if err != nil {
+		return nil, err
+	}
+
+	found, err := images(v)
+	if err != nil {
+		return nil, err
+	}
+
+	i := slices.IndexFunc(found, func(c candidate) bool { return strings.EqualFold(c.id, id) })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
+	}
+
+	content, err := v.Open(path.Join(uki.Folder, found[i].file))
+	if err != nil {
+		return nil, err
+	}
+
+	return uki.Open(content, content.Size())
 }
 
 // addition is a version to be added whose preconditions hold.

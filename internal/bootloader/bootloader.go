@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/basalt-os/basalt/internal/uki"
 )
 
 // Kind says which boot loader it is, with the name that the wire has.
@@ -87,6 +89,13 @@ func (s State) Booted() (Entry, bool) { return s.where(func(e Entry) bool { retu
 // Next is the entry that the boot loader starts next.
 func (s State) Next() (Entry, bool) { return s.where(func(e Entry) bool { return e.Next }) }
 
+// Settled is the entry that runs, if it is also the next one and the boot loader
+// counts nothing: whoever starts it again past the boot loader gets what the boot
+// loader would start.
+func (s State) Settled() (Entry, bool) {
+	return s.where(func(e Entry) bool { return e.Booted && e.Next && !e.OnTrial() })
+}
+
 // Other is the entry to go back to: not the one that runs, and preferably a good
 // one.
 func (s State) Other() (Entry, bool) {
@@ -142,6 +151,9 @@ type Image struct {
 type Loader interface {
 	// State is what is there now.
 	State() (State, error)
+	// Open opens the image of an entry, for as long as the disk is open. It fails
+	// with ErrNotFound, and with what is wrong with the image.
+	Open(id string) (*uki.File, error)
 	// Add writes a new version beside the one that runs and makes it the next
 	// one, with [Tries]. All others are removed, before or after, as space
 	// demands. It fails with ErrNoSpace before anything is written, and with

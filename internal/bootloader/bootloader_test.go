@@ -429,3 +429,55 @@ func ExampleState_Returned() {
 	fmt.Println(e.ID, returned)
 	// Output: Basalt-0.2.0.efi true
 }
+
+// A restart past the boot loader is for a version that is not counted, and that
+// is the next one.
+func TestSettled(t *testing.T) {
+	for _, kind := range []Kind{SystemdBoot, GRUB} {
+		t.Run(string(kind), func(t *testing.T) {
+			m := installedWith(t, kind, "0.1.0")
+			expect := func(what, want string) {
+				t.Helper()
+
+				entry, ok := m.state().Settled()
+				if ok != (want != "") || ok && entry.Version != want {
+					t.Errorf("%s: %+v, want %q", what, entry, want)
+				}
+			}
+
+			m.boot()
+			expect("the only one", "0.1.0")
+			m.add("0.2.0")
+			expect("another one is next", "")
+			m.boot()
+			expect("on trial", "")
+			m.bless()
+			expect("found good", "0.2.0")
+
+			entry, _ := m.state().Settled()
+
+			image, err := m.loader().Open(entry.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			release, err := image.OSRelease()
+			if err != nil || release["VERSION_ID"] != "0.2.0" {
+				t.Errorf("opened %v, %v", release, err)
+			}
+
+			other, _ := m.state().Other()
+			if err := m.loader().Activate(other.ID, false); err != nil {
+				t.Fatal(err)
+			}
+
+			expect("to be rolled back", "")
+			m.boot()
+			expect("rolled back", "0.1.0")
+
+			if _, err := m.loader().Open("Basalt-9.9.9.efi"); !errors.Is(err, ErrNotFound) {
+				t.Errorf("opening what is not there: %v", err)
+			}
+		})
+	}
+}

@@ -147,6 +147,9 @@ func (l *grubLoader) state(v *fat.Volume) (grubState, error) {
 	return s, nil
 }
 
+// Open implements [Loader].
+func (l *grubLoader) Open(id string) (*uki.File, error) { return l.partition.image(id) }
+
 // Add implements [Loader].
 func (l *grubLoader) Add(ctx context.Context, img Image, force bool, progress func(string)) (Entry, error) {
 	v, err := l.partition.open(true)

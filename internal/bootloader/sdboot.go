@@ -196,6 +196,9 @@ func (l *systemdBoot) booted(s State) (string, error) {
 	return selected, err
 }
 
+// Open implements [Loader].
+func (l *systemdBoot) Open(id string) (*uki.File, error) { return l.partition.image(id) }
+
 // Add implements [Loader].
 func (l *systemdBoot) Add(ctx context.Context, img Image, force bool, progress func(string)) (Entry, error) {
 	v, err := l.partition.open(true)

@@ -19,33 +19,51 @@ type Power uint8
 const (
 	PowerOff Power = iota
 	Restart
+	// Kexec is Restart by the kernel that package kexec has loaded, without a
+	// detour through the firmware.
+	Kexec
 )
 
 func (p Power) String() string {
-	if p == Restart {
+	switch p {
+	case Restart:
 		return "restart"
+	case Kexec:
+		return "kexec"
+	default:
+		return "power off"
 	}
+}
 
-	return "power off"
+// command is what the kernel is told.
+func (p Power) command() int {
+	switch p {
+	case Restart:
+		return unix.LINUX_REBOOT_CMD_RESTART
+	case Kexec:
+		return unix.LINUX_REBOOT_CMD_KEXEC
+	default:
+		return unix.LINUX_REBOOT_CMD_POWER_OFF
+	}
 }
 
 // End ends the machine. In a container it ends the PID namespace with all its
-// processes, and whoever started it learns how by the signal. It returns only
-// with an error.
+// processes, and whoever started it learns how by the signal. A kernel that was
+// not loaded is made up for by the firmware. It returns only with an error.
 func End(power Power) error {
 	unix.Sync()
-
-	command := unix.LINUX_REBOOT_CMD_POWER_OFF
-	if power == Restart {
-		command = unix.LINUX_REBOOT_CMD_RESTART
-	}
 
 	// In a container the kernel ends the calling thread's group; the call then
 	// never comes back.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	if err := unix.Reboot(command); err != nil {
+	err := unix.Reboot(power.command())
+	if err != nil && power == Kexec {
+		err = unix.Reboot(Restart.command())
+	}
+
+	if err != nil {
 		return fmt.Errorf("ending machine (%s): %w", power, err)
 	}
 

@@ -4,17 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	machineapi "github.com/basalt-os/basalt/api/machine"
+	"github.com/basalt-os/basalt/internal/blockdev"
+	"github.com/basalt-os/basalt/internal/bootloader"
 	"github.com/basalt-os/basalt/internal/controllers/k8s"
+	"github.com/basalt-os/basalt/internal/kexec"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/server"
+	"github.com/basalt-os/basalt/internal/uki"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
+
+// kexecTimeout bounds how long reading the next kernel may take.
+const kexecTimeout = 30 * time.Second
 
 // drainTimeout bounds how long pods may take to move to other nodes.
 const drainTimeout = time.Minute
@@ -27,11 +35,56 @@ var _ server.Machine = lifecycle{}
 // Reboot implements [server.Machine].
 func (l lifecycle) Reboot(ctx context.Context, mode server.RebootMode) error {
 	phases := l.n.stopPhases()
-	if mode == server.RebootForce {
+
+	switch {
+	case mode == server.RebootForce:
 		phases = nil
+	case mode == server.RebootDefault && !l.n.platform.isContainer():
+		// As long as the volumes are open.
+		phases = slices.Insert(phases, len(phases)-1, machine.Phase{Name: "kexec", Tolerant: true, Tasks: []machine.Task{
+			task("kexecPrepare", kexecTimeout, l.n.prepareKexec),
+		}})
 	}
 
 	return l.n.endNode(ctx, machine.Reboot, machine.Restart, phases...)
+}
+
+// prepareKexec loads the kernel that runs once more, so that the machine restarts
+// without its firmware, if the boot loader would start the same.
+func (n *Node) prepareKexec(ctx context.Context) error {
+	return diskLoader{n}.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
+		state, err := loader.State()
+		if err != nil {
+			return err
+		}
+
+		entry, ok := state.Settled()
+		if !ok {
+			n.logger.Info("restarting through the firmware: the boot loader has the choice")
+
+			return nil
+		}
+
+		image, err := loader.Open(entry.ID)
+		if err != nil {
+			return err
+		}
+
+		kernel, err := image.Section(uki.Linux)
+		if err != nil {
+			return err
+		}
+
+		initramfs, err := image.Section(uki.Initrd)
+		if err != nil {
+			return err
+		}
+
+		err = kexec.Load(kernel, initramfs, n.platform.commandLine)
+		n.kexec.Store(err == nil)
+
+		return err
+	})
 }
 
 // Shutdown implements [server.Machine].
@@ -138,7 +191,7 @@ func (n *Node) inMaintenance() bool {
 // announceEnd tells followers of events how the machine ends.
 func (n *Node) announceEnd(ctx context.Context, power machine.Power) {
 	command := int64(unix.LINUX_REBOOT_CMD_POWER_OFF)
-	if power == machine.Restart {
+	if power != machine.PowerOff {
 		command = unix.LINUX_REBOOT_CMD_RESTART
 	}
 
