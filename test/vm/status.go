@@ -131,10 +131,16 @@ func Disks(ctx context.Context, api *client.Client) ([]string, error) {
 // Reboot restarts the machine by its API, and waits until it has.
 func (m *Machine) Reboot(api *client.Client, limit time.Duration) {
 	m.cluster.t.Helper()
+	m.RebootBy(api, machine.RebootRequest_DEFAULT, limit)
+}
+
+// RebootBy is Reboot in one of its modes.
+func (m *Machine) RebootBy(api *client.Client, mode machine.RebootRequest_Mode, limit time.Duration) {
+	m.cluster.t.Helper()
 
 	before, err := m.BootID(m.cluster.t.Context(), api)
 	if err == nil {
-		_, err = client.Check(api.Machine.Reboot(m.On(m.cluster.t.Context()), &machine.RebootRequest{}))
+		_, err = client.Check(api.Machine.Reboot(m.On(m.cluster.t.Context()), &machine.RebootRequest{Mode: mode}))
 	}
 
 	if err != nil {

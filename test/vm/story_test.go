@@ -79,8 +79,14 @@ func TestInstall(t *testing.T) {
 		}
 	})
 	c.Step("a pod runs", func() { runPod(t, c, api) })
-	c.Step("reboot: STATE is there, the node comes back", func() {
+	c.Step("reboot past the firmware: STATE is there, the node comes back", func() {
+		m.Console.Skip()
 		m.Reboot(api, bootLimit)
+
+		if !m.Said(`Starting new kernel`) {
+			t.Error("the firmware has started the machine, though nothing has changed")
+		}
+
 		awaitNodeReady(t, c, api)
 	})
 }
