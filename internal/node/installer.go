@@ -108,6 +108,20 @@ func (n *Node) isInstalled(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
+// withKernelArgs adds what the configuration has for the kernel's command line.
+func (n *Node) withKernelArgs(ctx context.Context, args []string) ([]string, error) {
+	cfg, err := n.activeConfig(ctx)
+	if err != nil || cfg == nil {
+		return args, err
+	}
+
+	for _, arg := range cfg.Machine().ExtraKernelArgs {
+		args = append(args, "--extra-kernel-arg="+arg)
+	}
+
+	return args, nil
+}
+
 // run pulls an image and runs its installer, which sees the machine as it is:
 // it has to write to disks and to the variables of the firmware.
 func (i *installer) run(ctx context.Context, image string, args []string, progress func(string)) (int, error) {
@@ -132,6 +146,10 @@ func (i *installer) run(ctx context.Context, image string, args []string, progre
 	// waits until there is one again.
 	if _, err := i.n.containerd.IsServing(ctx); err != nil {
 		return 0, fmt.Errorf("waiting for containerd: %w", err)
+	}
+
+	if args, err = i.n.withKernelArgs(ctx, args); err != nil {
+		return 0, err
 	}
 
 	progress("pulling " + image)

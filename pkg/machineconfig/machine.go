@@ -49,6 +49,7 @@ type Machine struct {
 	CRICustomization []*document.CRICustomizationConfig
 
 	Install           *document.UnattendedInstallConfig // nil: do not install
+	ExtraKernelArgs   []string                          // of what is installed; "-NAME" takes one away
 	DiskQuota         bool
 	WorkloadIsolation bool
 	NodeAddressSort   string // v1 or v2
@@ -142,6 +143,7 @@ func (c *Config) Machine() Machine {
 		CRICustomization: All[document.CRICustomizationConfig](c),
 
 		Install:           Find[document.UnattendedInstallConfig](c),
+		ExtraKernelArgs:   value(v1.Install).ExtraKernelArgs,
 		DiskQuota:         value(value(v1.Features).DiskQuotaSupport),
 		WorkloadIsolation: value(get[document.SecurityProfileConfig](c).WorkloadIsolation),
 		NodeAddressSort:   or(value(v1.Features).NodeAddressSortAlgorithm, "v1"),

@@ -264,3 +264,17 @@ func TestKindsWithOtherNames(t *testing.T) {
 		t.Error("a document is not found")
 	}
 }
+
+func TestExtraKernelArgs(t *testing.T) {
+	t.Parallel()
+
+	cfg := load(t, "version: v1alpha1\nmachine:\n  type: worker\n  install:\n    disk: /dev/sda\n    extraKernelArgs: [net.ifnames=0, -quiet]\n")
+
+	if diff := cmp.Diff([]string{"net.ifnames=0", "-quiet"}, cfg.Machine().ExtraKernelArgs); diff != "" {
+		t.Error(diff)
+	}
+
+	if args := load(t, "version: v1alpha1\nmachine:\n  type: worker\n").Machine().ExtraKernelArgs; args != nil {
+		t.Errorf("without an installation: %q", args)
+	}
+}
