@@ -472,7 +472,7 @@ func (c *Cluster) Eventually(limit time.Duration, what string, check func(contex
 	ctx, cancel := context.WithTimeoutCause(c.t.Context(), limit, fmt.Errorf("not within %s", limit))
 	defer cancel()
 
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(askInterval)
 	defer ticker.Stop()
 
 	for {

@@ -17,6 +17,10 @@ import (
 // watched.
 const pollInterval = 100 * time.Millisecond
 
+// askInterval is the pause between two questions to a machine, to which each is
+// work: in emulation a call takes a tenth of a second of a processor.
+const askInterval = time.Second
+
 // Console is what a machine wrote to its serial console, from the beginning.
 type Console struct {
 	path string
