@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/emptypb"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/trial"
@@ -36,6 +37,7 @@ type figures struct {
 	c    *vm.Cluster
 	m    *vm.Machine
 	api  *client.Client
+	kube kubernetes.Interface // once the cluster is bootstrapped
 	list []figure
 }
 
@@ -66,6 +68,7 @@ func TestFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	f.kube = kubernetesOf(t, c, f.api)
 	f.ready(on + "blank disk: ")
 
 	if err := provision.AwaitHealth(t.Context(), f.api, c.Spec, readyLimit, func(string) {}, func(string) {}); err != nil {
@@ -109,7 +112,7 @@ func (f *figures) boot(name string) {
 // ready measures until the node is Ready.
 func (f *figures) ready(name string) {
 	f.t.Helper()
-	awaitNodeReady(f.t, f.c, f.api)
+	awaitNodeReady(f.c, f.kube)
 	f.add(name+"kernel to node Ready", "s", f.uptime())
 }
 

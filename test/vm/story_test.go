@@ -73,12 +73,11 @@ func TestInstall(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	c.Step("Kubernetes is healthy, the node Ready", func() {
-		if err := provision.AwaitHealth(t.Context(), api, c.Spec, readyLimit, func(check string) { t.Log(check) }, func(string) {}); err != nil {
-			t.Fatal(err)
-		}
-	})
-	c.Step("a pod runs", func() { runPod(t, c, api) })
+
+	kube := kubernetesOf(t, c, api)
+
+	c.Step("the node is Ready", func() { awaitNodeReady(c, kube) })
+	c.Step("a pod runs", func() { runPod(c, kube) })
 	c.Step("reboot past the firmware: STATE is there, the node comes back", func() {
 		m.Console.Skip()
 		m.Reboot(api, bootLimit)
@@ -87,7 +86,7 @@ func TestInstall(t *testing.T) {
 			t.Error("the firmware has started the machine, though nothing has changed")
 		}
 
-		awaitNodeReady(t, c, api)
+		awaitNodeReady(c, kube)
 	})
 }
 
@@ -135,10 +134,7 @@ func kubernetesOf(t *testing.T, c *vm.Cluster, api *client.Client) kubernetes.In
 	return kube
 }
 
-func runPod(t *testing.T, c *vm.Cluster, api *client.Client) {
-	t.Helper()
-
-	kube := kubernetesOf(t, c, api)
+func runPod(c *vm.Cluster, kube kubernetes.Interface) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "story", Namespace: metav1.NamespaceDefault},
 		Spec: corev1.PodSpec{
@@ -164,13 +160,11 @@ func runPod(t *testing.T, c *vm.Cluster, api *client.Client) {
 
 // awaitNodeReady waits until the kubelet of the only node has said after now
 // that it is Ready.
-func awaitNodeReady(t *testing.T, c *vm.Cluster, api *client.Client) {
-	t.Helper()
-
+func awaitNodeReady(c *vm.Cluster, kube kubernetes.Interface) {
 	since := time.Now()
 
 	c.Eventually(readyLimit, "the node is Ready", func(ctx context.Context) error {
-		nodes, err := kubernetesOf(t, c, api).CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
 		}
