@@ -34,6 +34,9 @@ type System interface {
 	Mount(m Mount) error
 	// Exists says whether there is a file or folder.
 	Exists(name string) bool
+	// Affected says whether the processor has a fault, by the kernel's name of it;
+	// when the kernel does not know, it has.
+	Affected(fault string) bool
 	// Symlink makes a symbolic link, unless there is something by the name.
 	Symlink(target, name string) error
 	// Write writes into a file that is there; one that is not is
@@ -70,7 +73,7 @@ var ErrUnsupported = errors.New("the kernel does not support it")
 // machine must not go on; everything else that goes wrong is logged, and the
 // machine is better with the rest than without.
 func Run(system System, line cmdline.Line, logger *slog.Logger) error {
-	if err := CheckRequirements(line); err != nil {
+	if err := CheckRequirements(line, system.Affected); err != nil {
 		return err
 	}
 
@@ -110,22 +113,29 @@ func warn(logger *slog.Logger, doing string, err error, args ...any) {
 }
 
 // Requirement is an argument that must be on the kernel's command line.
-type Requirement struct{ Name, Value string }
+type Requirement struct {
+	Name, Value string
+	// Fault is what it protects from, by the kernel's name. A processor without
+	// the fault may go without the value. Empty: everybody needs it.
+	Fault string
+}
 
 // Requirements are the arguments that hardening demands.
 func Requirements() []Requirement {
-	return []Requirement{{"slab_nomerge", ""}, {"pti", "on"}}
+	return []Requirement{{Name: "slab_nomerge"}, {"pti", "on", "meltdown"}}
 }
 
 // CheckRequirements says which of the [Requirements] a command line does not
-// meet. An argument that is there several times must have the right value each
-// time.
-func CheckRequirements(line cmdline.Line) error {
+// meet, on a processor that is affected by some faults. An argument that is
+// there several times must have the right value each time.
+func CheckRequirements(line cmdline.Line, affected func(fault string) bool) error {
 	var missing []string
 
 	for _, r := range Requirements() {
 		values := line.All(r.Name)
-		if len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return v != r.Value }) {
+		waived := r.Fault != "" && !affected(r.Fault)
+
+		if len(values) > 0 && (waived || !slices.ContainsFunc(values, func(v string) bool { return v != r.Value })) {
 			continue
 		}
 

@@ -61,6 +61,7 @@ func (f *fake) LoadModule(alias string) error {
 }
 
 func (f *fake) Exists(name string) bool           { return !f.missing[name] }
+func (f *fake) Affected(string) bool              { return true }
 func (f *fake) Symlink(target, name string) error { return f.call("link %s %s", target, name) }
 func (f *fake) SetHostname(name string) error     { return f.call("hostname %s", name) }
 func (f *fake) LimitCores(size uint64) error      { return f.call("cores %d", size) }
@@ -148,10 +149,20 @@ func TestRequirements(t *testing.T) {
 		"quiet -- slab_nomerge= pti=on":       "slab_nomerge and pti=on",
 		`slab_nomerge "pti=on" console=ttyS0`: "",
 	} {
-		err := CheckRequirements(cmdline.Parse(line))
+		err := CheckRequirements(cmdline.Parse(line), func(string) bool { return true })
 
 		if got := fmt.Sprint(err); (err != nil) != (want != "") || !strings.HasSuffix(got, want) {
 			t.Errorf("%q: %v, want %q", line, err, want)
+		}
+	}
+
+	// A processor without the fault.
+	for line, want := range map[string]string{
+		"slab_nomerge pti=on pti=off": "", "slab_nomerge pti=off": "", "slab_nomerge": "pti=on", "pti=off": "slab_nomerge",
+	} {
+		err := CheckRequirements(cmdline.Parse(line), func(fault string) bool { return fault != "meltdown" })
+		if (err != nil) != (want != "") || err != nil && !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q without a fault: %v, want %q", line, err, want)
 		}
 	}
 

@@ -59,6 +59,13 @@ func (Linux) Exists(name string) bool {
 	return err == nil
 }
 
+// Affected implements [System].
+func (Linux) Affected(fault string) bool {
+	text, err := os.ReadFile("/sys/devices/system/cpu/vulnerabilities/" + fault)
+
+	return err != nil || strings.TrimSpace(string(text)) != "Not affected"
+}
+
 // Symlink implements [System].
 func (Linux) Symlink(target, name string) error {
 	if err := os.Symlink(target, name); !errors.Is(err, fs.ErrExist) {

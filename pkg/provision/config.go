@@ -31,6 +31,24 @@ type Settings struct {
 	NoDiscovery, KubeSpan     bool
 }
 
+// patience is for control planes whose machines are translated. Controller manager
+// and scheduler end when they cannot renew their leases for ten seconds, and begin
+// anew; on machines that are that slow they would never come to their work.
+const patience = `apiVersion: v1alpha1
+kind: KubeControllerManagerConfig
+extraArgs:
+  leader-elect-lease-duration: 2m
+  leader-elect-renew-deadline: 90s
+  leader-elect-retry-period: 10s
+---
+apiVersion: v1alpha1
+kind: KubeSchedulerConfig
+extraArgs:
+  leader-elect-lease-duration: 2m
+  leader-elect-renew-deadline: 90s
+  leader-elect-retry-period: 10s
+`
+
 // Configure generates the configurations of a cluster's nodes, by node name,
 // and that of its client.
 func Configure(spec *Spec, settings Settings) (map[string][]byte, *clientconfig.Config, error) {
@@ -67,8 +85,18 @@ func Configure(spec *Spec, settings Settings) (map[string][]byte, *clientconfig.
 		input.Patches = append(input.Patches, patch)
 	}
 
+	if spec.Machines != nil && spec.Machines.Accelerator == TCG && settings.Contract == "" {
+		patch, err := machineconfig.LoadPatch([]byte(patience), machineconfig.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+
+		input.ControlPlanePatches = append(input.ControlPlanePatches, patch)
+	}
+
 	input.Patches = append(input.Patches, settings.Patches.All...)
-	input.ControlPlanePatches, input.WorkerPatches = settings.Patches.ControlPlanes, settings.Patches.Workers
+	input.ControlPlanePatches = append(input.ControlPlanePatches, settings.Patches.ControlPlanes...)
+	input.WorkerPatches = settings.Patches.Workers
 
 	output, err := machineconfig.Generate(input)
 	if err != nil {

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"os"
@@ -186,5 +187,24 @@ func TestConfigure(t *testing.T) {
 
 	if diff := cmp.Diff([]string{"10.5.0.2"}, context.Endpoints); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Machines whose code is translated are slow: their control planes get patience.
+func TestConfigureTranslated(t *testing.T) {
+	for accelerator, want := range map[provision.Accelerator]bool{provision.KVM: false, provision.TCG: true} {
+		s := spec(t, provision.Layout{ControlPlanes: 1, Workers: 1})
+		s.Machines = &provision.Machines{Accelerator: accelerator}
+
+		configs, _, err := provision.Configure(s, provision.Settings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, node := range s.Nodes {
+			if got := bytes.Contains(configs[node.Name], []byte("leader-elect-lease-duration: 2m")); got != (want && node.Role == provision.ControlPlane) {
+				t.Errorf("%s, %s: patience %t", accelerator, node.Name, got)
+			}
+		}
 	}
 }

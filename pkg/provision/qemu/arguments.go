@@ -126,16 +126,29 @@ func bootArguments(machines *provision.Machines, extra string, f files, s state)
 	return args, nil
 }
 
+// translated is for machines whose code is translated. Page tables that keep the
+// kernel apart from programs protect from faults of processors, which a translator
+// does not have, and each change of page tables throws its cache of addresses
+// away: system calls would take many times as long.
+const translated = "pti=off mitigations=off"
+
 // CommandLine is what is added to the kernel's command line of the machines.
 func CommandLine(machines *provision.Machines, gateway netip.Addr) string {
+	var args string
+
 	switch machines.Injection {
 	case provision.InjectISO:
-		return join("talos.config="+mediumLabel, machines.ExtraArgs)
+		args = "talos.config=" + mediumLabel
 	case provision.InjectHTTP:
-		return join("talos.config=http://"+netip.AddrPortFrom(gateway, ConfigPort).String()+"/config.yaml", machines.ExtraArgs)
-	default:
-		return machines.ExtraArgs
+		args = "talos.config=http://" + netip.AddrPortFrom(gateway, ConfigPort).String() + "/config.yaml"
+	case provision.InjectNone, provision.InjectApply:
 	}
+
+	if machines.Accelerator == provision.TCG {
+		args = join(args, translated)
+	}
+
+	return join(args, machines.ExtraArgs)
 }
 
 func join(a, b string) string { return strings.TrimSpace(strings.TrimSpace(a) + " " + b) }

@@ -65,7 +65,7 @@ func TestArguments(t *testing.T) {
 			[]string{
 				"-machine q35 -smp 2 -m 3072M", "mac=02:ba:00:00:00:01", "-device i6300esb", "-accel tcg,thread=multi -cpu max",
 				"readonly=on,file=DIR/OVMF_CODE.fd", "file=NODE/firmware.fd",
-				"-smbios type=11,value=io.systemd.stub.kernel-cmdline-extra=talos.config=metal-iso a=b,,c",
+				"-smbios type=11,value=io.systemd.stub.kernel-cmdline-extra=talos.config=metal-iso pti=off mitigations=off a=b,,c",
 				"file=NODE/disk-0.raw", "virtio-blk-pci,drive=disk0,serial=disk0,bootindex=1",
 				"nvme,drive=disk1,serial=data,bootindex=2,logical_block_size=4096,physical_block_size=4096",
 				"readonly=on -device virtio-blk-pci,drive=config,serial=config",
@@ -94,12 +94,12 @@ func TestArguments(t *testing.T) {
 			},
 			state{},
 			[]provision.Disk{virtio},
-			[]string{"-kernel /k -initrd /i -append console=ttyS0 talos.config=http://10.5.0.1:8090/config.yaml -action reboot=shutdown"},
+			[]string{"-kernel /k -initrd /i -append console=ttyS0 talos.config=http://10.5.0.1:8090/config.yaml pti=off mitigations=off -action reboot=shutdown"},
 			[]string{"type=11"},
 		},
 		"kernel, installed": {
 			provision.Machines{
-				UEFI: true, Accelerator: provision.TCG, Injection: provision.InjectNone,
+				UEFI: true, Accelerator: provision.KVM, Injection: provision.InjectNone,
 				Boot: provision.Boot{Source: provision.BootKernel, Kernel: "/k", Initramfs: "/i"},
 			},
 			state{installed: true},
