@@ -10,7 +10,7 @@ import (
 )
 
 // Verify builds, and then builds again in another folder with empty caches, and
-// compares every program, the root tree and every image. It returns the first
+// compares every program, the root tree, every image and what machines boot. It returns the first
 // build's result, and an error that names what differs.
 func Verify(ctx context.Context, options Options) (*Result, error) {
 	if options.Commit == "" {
@@ -55,7 +55,8 @@ func Verify(ctx context.Context, options Options) (*Result, error) {
 // named is a digest of something that was built.
 type named struct{ name, digest string }
 
-// digests are those of all programs, the root tree and all images.
+// digests are those of all programs, the root tree, all images, and what machines
+// boot.
 func (r *Result) digests() []named {
 	result := []named{{"root tree", r.Root.Digest}}
 
@@ -67,6 +68,10 @@ func (r *Result) digests() []named {
 
 	for _, image := range r.Images {
 		result = append(result, named{image.Names[0], image.Digest})
+	}
+
+	for _, medium := range r.Media {
+		result = append(result, named{medium.File, medium.SHA256})
 	}
 
 	return result
