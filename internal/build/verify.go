@@ -10,8 +10,8 @@ import (
 )
 
 // Verify builds, and then builds again in another folder with empty caches, and
-// compares every program, the root tree, every image and what machines boot. It returns the first
-// build's result, and an error that names what differs.
+// compares every program, the root tree, every image and what machines boot. It
+// returns the first build's result, and an error that names what differs.
 func Verify(ctx context.Context, options Options) (*Result, error) {
 	if options.Commit == "" {
 		options.Commit = commit(ctx, options.Root)
