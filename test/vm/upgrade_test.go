@@ -193,7 +193,7 @@ func mustKeep(t *testing.T, m *vm.Machine, api *client.Client, config []byte) {
 // Times within which the power is cut: an upgrade with its boot, and an
 // installation with the boot from its medium.
 const (
-	upgradeTime = 100 * time.Second
+	upgradeTime = 80 * time.Second
 	installTime = 100 * time.Second
 )
 
