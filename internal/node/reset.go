@@ -2,7 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -78,16 +80,25 @@ func (n *Node) eraser(ctx context.Context, options server.ResetOptions) (func(co
 	erasures, err := erasuresOf(options, slices.Collect(maps.Keys(list)), system, found)
 
 	return func(ctx context.Context) error {
+		// The disk cannot lose a partition that is open.
+		errs := []error{n.closeMeta()}
+
 		for _, e := range erasures {
 			n.logger.Info("erasing", "device", e.device, "zeroes", e.how.Zeroes)
-
-			if err := disks.Wipe(ctx, e.device, e.how); err != nil {
-				return err
-			}
+			errs = append(errs, disks.Wipe(ctx, e.device, e.how))
 		}
 
-		return nil
+		return errors.Join(errs...)
 	}, err
+}
+
+// closeMeta lets META go: what is still written to it stays in memory.
+func (n *Node) closeMeta() error {
+	if device, ok := n.meta.Detach().(io.Closer); ok {
+		return device.Close()
+	}
+
+	return nil
 }
 
 // erasure is a device that is erased. Volumes on it have been unmounted.
