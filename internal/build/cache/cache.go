@@ -114,6 +114,12 @@ func (c *Cache) Get(ctx context.Context, name, key string, build func(ctx contex
 		return "", fmt.Errorf("writing to the build cache: %w", err)
 	}
 
+	// An archive that was unpacked has given the folder a time of its own.
+	now := time.Now()
+	if err := os.Chtimes(partial, now, now); err != nil {
+		return "", fmt.Errorf("writing to the build cache: %w", err)
+	}
+
 	if err := os.Rename(partial, final); err != nil {
 		return "", fmt.Errorf("writing to the build cache: %w", err)
 	}

@@ -201,3 +201,26 @@ func TestPrune(t *testing.T) {
 		}
 	}
 }
+
+// What an archive says about the age of a folder says nothing about when it was
+// asked for.
+func TestPruneKeepsWhatAnArchiveMade(t *testing.T) {
+	c := open(t)
+
+	_, err := c.Get(t.Context(), "package", Key("1"), func(_ context.Context, dir string) error {
+		old := time.Now().Add(-2 * unusedFor)
+
+		return errors.Join(write(dir, "x"), os.Chtimes(dir, old, old))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := c.Prune(); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, ok := c.Lookup("package", Key("1")); !ok {
+		t.Error("a result that was made just now is gone")
+	}
+}
