@@ -11,6 +11,9 @@ VERIFY ?=
 # Kernels of machines, separated by commas: cloud, metal.
 KERNEL ?=
 
+# The program that builds, with the flags that it gives the compiler itself: what
+# both are made of is compiled once.
+build_program = CGO_ENABLED=0 go run -trimpath -gcflags=all=-dwarf=false ./cmd/build
 build_flags = $(if $(KUBERNETES),-kubernetes=$(KUBERNETES)) $(if $(VERIFY),-verify) $(if $(KERNEL),-kernel=$(KERNEL))
 
 .PHONY: help
@@ -19,12 +22,12 @@ help: ## say what there is
 
 .PHONY: cluster
 cluster: build ## run a cluster on this machine
-	bin/basaltctl cluster create
+	@bin/basaltctl cluster create
 
 .PHONY: test
 test: lint ## run all checks and all tests, the last on a real cluster and virtual machines
 	go test -race $$(go list ./... | grep -v /test/)
-	go run ./cmd/build $(build_flags) -image
+	@$(build_program) $(build_flags) -image
 	go test -count=1 -p 1 -timeout 60m ./test/...
 
 .PHONY: test-full
@@ -33,15 +36,15 @@ test-full: image ## tell all stories on virtual machines, too: it takes hours
 
 .PHONY: build
 build: ## compile everything: _out/root, _out/oci, bin
-	go run ./cmd/build $(build_flags)
+	@$(build_program) $(build_flags)
 
 .PHONY: image
 image: ## make what machines boot, too: _out/image, and _out/qemu to try it
-	go run ./cmd/build $(build_flags) -image
+	@$(build_program) $(build_flags) -image
 
 .PHONY: lint
 lint: ## check the sources
-	go run ./cmd/build -lint
+	@$(build_program) -lint
 
 .PHONY: bench
 bench: image ## measure, and compare with the last time

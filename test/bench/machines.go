@@ -75,7 +75,7 @@ func imageFigures(ctx context.Context, o options) ([]Figure, error) {
 	}
 
 	begin := time.Now()
-	cmd := exec.CommandContext(ctx, "go", "run", "./cmd/build", "-image")
+	cmd := exec.CommandContext(ctx, "make", "image")
 	cmd.Dir, cmd.Stderr = o.root, os.Stderr
 
 	if err := cmd.Run(); err != nil {
