@@ -37,16 +37,16 @@ type Settings struct {
 const patience = `apiVersion: v1alpha1
 kind: KubeControllerManagerConfig
 extraArgs:
-  leader-elect-lease-duration: 2m
-  leader-elect-renew-deadline: 90s
-  leader-elect-retry-period: 10s
+  leader-elect-lease-duration: 60s
+  leader-elect-renew-deadline: 45s
+  leader-elect-retry-period: 5s
 ---
 apiVersion: v1alpha1
 kind: KubeSchedulerConfig
 extraArgs:
-  leader-elect-lease-duration: 2m
-  leader-elect-renew-deadline: 90s
-  leader-elect-retry-period: 10s
+  leader-elect-lease-duration: 60s
+  leader-elect-renew-deadline: 45s
+  leader-elect-retry-period: 5s
 `
 
 // Configure generates the configurations of a cluster's nodes, by node name,

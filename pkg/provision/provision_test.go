@@ -202,7 +202,7 @@ func TestConfigureTranslated(t *testing.T) {
 		}
 
 		for _, node := range s.Nodes {
-			if got := bytes.Contains(configs[node.Name], []byte("leader-elect-lease-duration: 2m")); got != (want && node.Role == provision.ControlPlane) {
+			if got := bytes.Contains(configs[node.Name], []byte("leader-elect-lease-duration: 60s")); got != (want && node.Role == provision.ControlPlane) {
 				t.Errorf("%s, %s: patience %t", accelerator, node.Name, got)
 			}
 		}
