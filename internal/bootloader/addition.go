@@ -48,12 +48,7 @@ func (p Partition) image(id string) (*uki.File, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
 
-	content, err := v.Open(path.Join(uki.Folder, found[i].file))
-	if err != nil {
-		return nil, err
-	}
-
-	return uki.Open(content, content.Size())
+	return openImage(v, found[i].file)
 }
 
 // addition is a version to be added whose preconditions hold.

@@ -105,17 +105,22 @@ func images(v *fat.Volume) ([]candidate, error) {
 }
 
 func describe(v *fat.Volume, file string) (map[string]string, error) {
-	content, err := v.Open(path.Join(uki.Folder, file))
-	if err != nil {
-		return nil, err
-	}
-
-	f, err := uki.Open(content, content.Size())
+	f, err := openImage(v, file)
 	if err != nil {
 		return nil, err
 	}
 
 	return f.OSRelease()
+}
+
+// openImage opens an image by the name of its file.
+func openImage(v *fat.Volume, file string) (*uki.File, error) {
+	content, err := v.Open(path.Join(uki.Folder, file))
+	if err != nil {
+		return nil, err
+	}
+
+	return uki.Open(content, content.Size())
 }
 
 // State implements [Loader].

@@ -23,7 +23,7 @@ const disabledFile = "/proc/sys/kernel/kexec_load_disabled"
 // started with a command line. It fails with ErrDisabled, and with what the
 // kernel says: EPERM when it is locked down, as with Secure Boot, EKEYREJECTED
 // when it wants signatures.
-func Load(kernel, initramfs io.Reader, cmdline string) (err error) {
+func Load(kernel, initramfs io.Reader, cmdline string) error {
 	disabled, err := os.ReadFile(disabledFile)
 	if err != nil {
 		return fmt.Errorf("loading a kernel: %w", err)
