@@ -57,13 +57,17 @@ func settings(t *testing.T, patches ...string) provision.Settings {
 	return s
 }
 
+// installing are settings of machines that install what the build made.
+func installing(s provision.Settings) provision.Settings {
+	s.InstallDisk, s.InstallImage = "/dev/vda", payload.Image(version.Version)
+
+	return s
+}
+
 // TestInstall takes a machine from an installation medium to a Ready node: as
 // docs/install.md has it.
 func TestInstall(t *testing.T) {
-	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: settings(t)}
-	options.Settings.InstallDisk = "/dev/vda"
-	options.Settings.InstallImage = payload.Image(version.Version)
-
+	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: installing(settings(t))}
 	c := start(t, options)
 	m, api := c.Machines[0], c.API()
 

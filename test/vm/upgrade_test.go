@@ -78,10 +78,7 @@ func TestUpgrade(t *testing.T) {
 	returnFrom(t, c, m, api, panics)
 	returnFrom(t, c, m, api, sick)
 
-	for i := range 5 {
-		c.Step(fmt.Sprintf("power cut %d", i+1), func() { cutDuringUpgrade(t, c, api) })
-	}
-
+	cutDuringUpgrades(t, c, api, 5)
 	mustKeep(t, m, api, config)
 }
 
@@ -111,10 +108,8 @@ func TestBIOS(t *testing.T) {
 
 	options := vm.Options{
 		Boot: provision.Boot{Source: provision.BootISO}, BIOS: true,
-		Images: images(t, good, panics, sick, exits, hangs, lonely), Settings: settings(t, health),
+		Images: images(t, good, panics, sick, exits, hangs, lonely), Settings: installing(settings(t, health)),
 	}
-	options.Settings.InstallDisk = "/dev/vda"
-	options.Settings.InstallImage = payload.Image(version.Version)
 
 	c := start(t, options)
 	m, api := c.Machines[0], c.API()
@@ -130,10 +125,7 @@ func TestBIOS(t *testing.T) {
 		returnFrom(t, c, m, api, v)
 	}
 
-	for i := range 5 {
-		c.Step(fmt.Sprintf("power cut %d", i+1), func() { cutDuringUpgrade(t, c, api) })
-	}
-
+	cutDuringUpgrades(t, c, api, 5)
 	mustKeep(t, m, api, config)
 }
 
@@ -197,20 +189,24 @@ const (
 	installTime = 100 * time.Second
 )
 
-// cutDuringUpgrade cuts the power at some moment of upgrades, which begin on all
+// cutDuringUpgrades cuts the power at some moment of upgrades, which begin on all
 // machines at once. They have to come up by themselves, with the old or the new
 // version.
-func cutDuringUpgrade(t *testing.T, c *vm.Cluster, api *client.Client) {
+func cutDuringUpgrades(t *testing.T, c *vm.Cluster, api *client.Client, rounds int) {
 	t.Helper()
 
-	for _, m := range c.Machines {
-		m.Upgrade(api, payload.Image(good))
-	}
+	for i := range rounds {
+		c.Step(fmt.Sprintf("power cut %d", i+1), func() {
+			for _, m := range c.Machines {
+				m.Upgrade(api, payload.Image(good))
+			}
 
-	cut(t, c, upgradeTime)
+			cut(t, c, upgradeTime)
 
-	for _, m := range c.Machines {
-		m.AwaitBooted(api, bootLimit, runs(good, version.Version))
+			for _, m := range c.Machines {
+				m.AwaitBooted(api, bootLimit, runs(good, version.Version))
+			}
+		})
 	}
 }
 
@@ -246,10 +242,8 @@ func TestPowerCuts(t *testing.T) {
 
 	options := vm.Options{
 		Boot: provision.Boot{Source: provision.BootISO}, Injection: provision.InjectISO, ControlPlanes: 2,
-		Images: images(t, good), Settings: settings(t, health),
+		Images: images(t, good), Settings: installing(settings(t, health)),
 	}
-	options.Settings.InstallDisk = "/dev/vda"
-	options.Settings.InstallImage = payload.Image(version.Version)
 
 	var blank []vm.Snapshot
 
@@ -285,9 +279,7 @@ func TestPowerCuts(t *testing.T) {
 		configs = append(configs, m.StoredConfig(api))
 	}
 
-	for i := range rounds {
-		c.Step(fmt.Sprintf("upgrade %d", i+1), func() { cutDuringUpgrade(t, c, api) })
-	}
+	cutDuringUpgrades(t, c, api, rounds)
 
 	for i, m := range c.Machines {
 		mustKeep(t, m, api, configs[i])
