@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/build"
+	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/registry"
 )
 
@@ -129,6 +130,8 @@ func programs(repository, tag string) []version {
 		return []version{own("/usr/local/bin/kube-proxy", "--version"), {[]string{"nft", "--version"}, "nftables v"}}
 	case "registry.k8s.io/kube-apiserver", "registry.k8s.io/kube-controller-manager", "registry.k8s.io/kube-scheduler":
 		return []version{own("/usr/local/bin/"+filepath.Base(repository), "--version")}
+	case payload.Repository:
+		return []version{own("/bin/installer", "--version")}
 	}
 
 	return nil
