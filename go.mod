@@ -202,5 +202,4 @@ replace (
 	k8s.io/api => k8s.io/api v0.36.3
 	k8s.io/apimachinery => k8s.io/apimachinery v0.36.3
 	k8s.io/client-go => k8s.io/client-go v0.36.3
-	k8s.io/cri-api => k8s.io/cri-api v0.36.3
 )

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/modfile"
 
 	"github.com/basalt-os/basalt/internal/build/oci"
 	"github.com/basalt-os/basalt/internal/build/tree"
@@ -35,6 +36,59 @@ func TestComponentsHaveVersionAndChecksum(t *testing.T) {
 
 		if version, ok := strings.CutPrefix(c.name, "kubernetes-"); ok && o.Version != "v"+version {
 			t.Errorf("%s is of version %s", c.name, o.Version)
+		}
+	}
+}
+
+// Everything that a cluster is made of has one version of each library: what
+// components share is compiled once, and there is one version to look after.
+func TestOneVersionOfEachModule(t *testing.T) {
+	versions := map[string]map[string][]string{} // folders by module and version
+
+	for _, c := range components([]string{DefaultKubernetes}, "") {
+		if c.c != nil {
+			continue
+		}
+
+		data, err := os.ReadFile(filepath.Join(repository, c.dir, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		mod, err := modfile.Parse(c.dir, data, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		replaced := map[string]string{}
+		for _, r := range mod.Replace {
+			replaced[r.Old.Path] = r.New.Version
+		}
+
+		for _, r := range mod.Require {
+			version := r.Mod.Version
+			if v, ok := replaced[r.Mod.Path]; ok {
+				version = v
+			}
+
+			if versions[r.Mod.Path] == nil {
+				versions[r.Mod.Path] = map[string][]string{}
+			}
+
+			if dirs := versions[r.Mod.Path][version]; !slices.Contains(dirs, c.dir) {
+				versions[r.Mod.Path][version] = append(dirs, c.dir)
+			}
+		}
+	}
+
+	if len(versions) < 100 {
+		t.Fatalf("only %d modules", len(versions))
+	}
+
+	for module, folders := range versions {
+		// containerd offers a later interface than the kubelet asks for.
+		if len(folders) > 1 && module != "k8s.io/cri-api" {
+			t.Errorf("%s has several versions, in go.mod of: %v", module, folders)
 		}
 	}
 }
