@@ -89,11 +89,16 @@ func changes() []change {
 // The same change can then be made again.
 func TestPowerCut(t *testing.T) {
 	for _, kind := range []Kind{SystemdBoot, GRUB} {
-		t.Run(string(kind), func(t *testing.T) { testPowerCut(t, kind) })
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			testPowerCut(t, kind)
+		})
 	}
 }
 
 func testPowerCut(t *testing.T, kind Kind) {
+	t.Helper()
+
 	states := 0
 
 	for _, c := range changes() {

@@ -135,9 +135,9 @@ func (v *Volume) allocate(count int64) ([]uint32, error) {
 		return nil, nil
 	}
 
-	if free := v.countFree(); free < count {
+	if v.unused < count {
 		return nil, fmt.Errorf("%w: %d bytes are needed and %d are free",
-			ErrNoSpace, count*v.geometry.cluster, free*v.geometry.cluster)
+			ErrNoSpace, count*v.geometry.cluster, v.unused*v.geometry.cluster)
 	}
 
 	var all, run []uint32

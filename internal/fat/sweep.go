@@ -32,13 +32,21 @@ func (v *Volume) sweep() error {
 		return err
 	}
 
+	var unused int64
+
 	for c := uint32(rootCluster); v.has(c); c++ {
-		if !reached[c] && v.get(c) != badChain {
+		if reached[c] {
+			continue
+		}
+
+		if v.get(c) != badChain {
 			v.set(c, 0)
+
+			unused++
 		}
 	}
 
-	v.swept = true
+	v.swept, v.unused = true, unused
 
 	return nil
 }
@@ -257,7 +265,7 @@ func (v *Volume) summarize(known bool) error {
 
 	free, next := uint32(infoUnknown), uint32(infoUnknown)
 	if known {
-		free, next = uint32(v.countFree()), max(v.next, rootCluster)
+		free, next = uint32(v.unused), max(v.next, rootCluster)
 	}
 
 	binary.LittleEndian.PutUint32(data[infoFree:], free)

@@ -58,6 +58,7 @@ type Volume struct {
 	table   []byte         // the active table, in memory
 	changed map[int64]bool // its sectors that are not on the disk yet
 	swept   bool           // it names no clusters but those of files and folders
+	unused  int64          // how many clusters it names free, once it is swept
 	healed  bool           // the same is true on the disk
 	stale   []stale        // entries that a power cut left
 	next    uint32         // where to look for free clusters
@@ -175,6 +176,12 @@ func (v *Volume) set(cluster, value uint32) {
 		return
 	}
 
+	if old&chainMask == 0 {
+		v.unused--
+	} else if value == 0 {
+		v.unused++
+	}
+
 	binary.LittleEndian.PutUint32(at, old&^uint32(chainMask)|value)
 	v.changed[int64(cluster)*4/v.geometry.sector] = true
 }
@@ -208,19 +215,7 @@ func (v *Volume) Free() (int64, error) {
 		return 0, fmt.Errorf("looking for free space in a FAT file system: %w", err)
 	}
 
-	return v.countFree() * v.geometry.cluster, nil
-}
-
-func (v *Volume) countFree() int64 {
-	var free int64
-
-	for c := uint32(rootCluster); v.has(c); c++ {
-		if v.get(c) == 0 {
-			free++
-		}
-	}
-
-	return free
+	return v.unused * v.geometry.cluster, nil
 }
 
 // SizeOf is how much of Free a file of size bytes takes.

@@ -257,6 +257,11 @@ func TestFree(t *testing.T) {
 	if got, err := v.ReadFile("large", 1<<30); err != nil || string(got) != large {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
+
+	// What was counted on the way is what there is.
+	if again, err := opened(t, disk).Free(); err != nil || again != free() {
+		t.Errorf("opened again, %d bytes are free, %v; %d were", again, err, free())
+	}
 }
 
 func TestVolumeRefuses(t *testing.T) {

@@ -3,6 +3,7 @@ package install
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -130,111 +131,129 @@ func machines() map[string]Machine { return map[string]Machine{"UEFI": uefi(), "
 func TestInstallSurvivesPowerCuts(t *testing.T) {
 	for kind, machine := range machines() {
 		for _, reuse := range []bool{false, true} {
-			disk, before := crashtest.New(diskSize, 512), ""
-			if reuse {
-				disk, before = installed(t, machine, running), running
-			}
-
-			disk.Record()
-
-			first := job(t, disk, machine, "0.2.0")
-			first.Zero = reuse
-
-			if err := first.Install(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-
-			seen, states := map[string]int{}, 0
-
-			for name, cut := range disk.Crashes(1, 9) {
-				states++
-
-				got := boots(t, name, cut, machine)
-				if seen[got]++; !slices.Contains([]string{before, "", "0.2.0"}, got) {
-					t.Fatalf("%s, %s: boots %q", kind, name, got)
-				}
-
-				if got == "0.2.0" {
-					values, _, err := metapart.Open(section(t, cut, gpt.LabelMeta))
-					if err != nil || string(values[0x0a]) != "network" {
-						t.Fatalf("%s, %s: META %v, %v", kind, name, values, err)
-					}
-
-					continue
-				}
-
-				if states%3 > 0 {
-					continue // it takes its time
-				}
-
-				again := job(t, cut, machine, "0.3.0")
-				again.Zero = reuse
-
-				if err := again.Install(t.Context()); err != nil {
-					t.Fatalf("%s, %s: installing again: %v", kind, name, err)
-				}
-
-				if got := boots(t, name, cut, machine); got != "0.3.0" {
-					t.Fatalf("%s, %s: installed again, and boots %q", kind, name, got)
-				}
-			}
-
-			t.Logf("%s, disk in use before: %v: %d states, %v", kind, reuse, states, seen)
+			t.Run(fmt.Sprintf("%s, disk in use: %t", kind, reuse), func(t *testing.T) {
+				t.Parallel()
+				cutInstallation(t, machine, reuse)
+			})
 		}
 	}
+}
+
+func cutInstallation(t *testing.T, machine Machine, reuse bool) {
+	t.Helper()
+
+	disk, before := crashtest.New(diskSize, 512), ""
+	if reuse {
+		disk, before = installed(t, machine, running), running
+	}
+
+	disk.Record()
+
+	first := job(t, disk, machine, "0.2.0")
+	first.Zero = reuse
+
+	if err := first.Install(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	seen, states := map[string]int{}, 0
+
+	for name, cut := range disk.Crashes(1, 9) {
+		states++
+
+		got := boots(t, name, cut, machine)
+		if seen[got]++; !slices.Contains([]string{before, "", "0.2.0"}, got) {
+			t.Fatalf("%s: boots %q", name, got)
+		}
+
+		if got == "0.2.0" {
+			values, _, err := metapart.Open(section(t, cut, gpt.LabelMeta))
+			if err != nil || string(values[0x0a]) != "network" {
+				t.Fatalf("%s: META %v, %v", name, values, err)
+			}
+
+			continue
+		}
+
+		if states%3 > 0 {
+			continue // it takes its time
+		}
+
+		again := job(t, cut, machine, "0.3.0")
+		again.Zero = reuse
+
+		if err := again.Install(t.Context()); err != nil {
+			t.Fatalf("%s: installing again: %v", name, err)
+		}
+
+		if got := boots(t, name, cut, machine); got != "0.3.0" {
+			t.Fatalf("%s: installed again, and boots %q", name, got)
+		}
+	}
+
+	t.Logf("%d states, %v", states, seen)
 }
 
 // After a power cut at any moment of an upgrade, the old or the new version
 // boots, and nothing but the system partition has changed.
 func TestUpgradeSurvivesPowerCuts(t *testing.T) {
 	for kind, machine := range machines() {
-		disk := installed(t, machine, running)
-
-		keep := map[string]string{}
-		for _, label := range []string{gpt.LabelMeta, gpt.LabelState} {
-			keep[label] = content(t, disk, label)
-		}
-
-		disk.Record()
-
-		if err := job(t, disk, machine, "0.2.0").Upgrade(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-
-		seen, states := map[string]int{}, 0
-
-		for name, cut := range disk.Crashes(1, 12) {
-			states++
-
-			got := boots(t, name, cut, machine)
-			if seen[got]++; got != running && got != "0.2.0" {
-				t.Fatalf("%s, %s: boots %q", kind, name, got)
-			}
-
-			for label, want := range keep {
-				if content(t, cut, label) != want {
-					t.Fatalf("%s, %s: partition %s has changed", kind, name, label)
-				}
-			}
-
-			// The old version is still there to go back to.
-			if s := entries(t, cut, machine); !bytes.Contains([]byte(s), []byte(running)) {
-				t.Fatalf("%s, %s: %s", kind, name, s)
-			}
-
-			if got == "0.2.0" {
-				continue
-			}
-
-			if err := job(t, cut, machine, "0.3.0").Upgrade(t.Context()); err != nil {
-				t.Fatalf("%s, %s: upgrading again: %v", kind, name, err)
-			}
-
-			if got := boots(t, name, cut, machine); got != "0.3.0" {
-				t.Fatalf("%s, %s: upgraded again, and boots %q", kind, name, got)
-			}
-		}
-
-		t.Logf("%s: %d states, %v", kind, states, seen)
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			cutUpgrade(t, machine)
+		})
 	}
+}
+
+func cutUpgrade(t *testing.T, machine Machine) {
+	t.Helper()
+
+	disk := installed(t, machine, running)
+
+	keep := map[string]string{}
+	for _, label := range []string{gpt.LabelMeta, gpt.LabelState} {
+		keep[label] = content(t, disk, label)
+	}
+
+	disk.Record()
+
+	if err := job(t, disk, machine, "0.2.0").Upgrade(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	seen, states := map[string]int{}, 0
+
+	for name, cut := range disk.Crashes(1, 12) {
+		states++
+
+		got := boots(t, name, cut, machine)
+		if seen[got]++; got != running && got != "0.2.0" {
+			t.Fatalf("%s: boots %q", name, got)
+		}
+
+		for label, want := range keep {
+			if content(t, cut, label) != want {
+				t.Fatalf("%s: partition %s has changed", name, label)
+			}
+		}
+
+		// The old version is still there to go back to.
+		if s := entries(t, cut, machine); !bytes.Contains([]byte(s), []byte(running)) {
+			t.Fatalf("%s: %s", name, s)
+		}
+
+		if got == "0.2.0" {
+			continue
+		}
+
+		if err := job(t, cut, machine, "0.3.0").Upgrade(t.Context()); err != nil {
+			t.Fatalf("%s: upgrading again: %v", name, err)
+		}
+
+		if got := boots(t, name, cut, machine); got != "0.3.0" {
+			t.Fatalf("%s: upgraded again, and boots %q", name, got)
+		}
+	}
+
+	t.Logf("%d states, %v", states, seen)
 }

@@ -6,6 +6,7 @@ import (
 	"debug/pe"
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/basalt-os/basalt/internal/uki"
@@ -49,8 +50,27 @@ func Program(arch string) []byte {
 	return data
 }
 
-// Image is an image of a version of the system, with size bytes of initramfs.
+// made holds the images that were made, by their description: tests of power cuts
+// ask for the same ones thousands of times.
+var made sync.Map
+
+// Image is an image of a version of the system, with size bytes of initramfs. It
+// is shared: do not change it. Safe to call concurrently.
 func Image(t testing.TB, arch, version string, size int) []byte {
+	t.Helper()
+
+	description := fmt.Sprint(arch, version, size)
+	if data, ok := made.Load(description); ok {
+		return data.([]byte) //nolint:forcetypeassert // nothing else is stored
+	}
+
+	data := build(t, arch, version, size)
+	made.Store(description, data)
+
+	return data
+}
+
+func build(t testing.TB, arch, version string, size int) []byte {
 	t.Helper()
 
 	initrd := make([]byte, size)
