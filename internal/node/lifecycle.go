@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,19 +41,44 @@ func (l lifecycle) Reboot(ctx context.Context, mode server.RebootMode) error {
 	case mode == server.RebootForce:
 		phases = nil
 	case mode == server.RebootDefault && !l.n.platform.isContainer():
-		// As long as the volumes are open.
-		phases = slices.Insert(phases, len(phases)-1, machine.Phase{Name: "kexec", Tolerant: true, Tasks: []machine.Task{
-			task("kexecPrepare", kexecTimeout, l.n.prepareKexec),
-		}})
+		phases = l.n.throughKexec(phases)
 	}
 
 	return l.n.endNode(ctx, machine.Reboot, machine.Restart, phases...)
 }
 
-// prepareKexec loads the kernel that runs once more, so that the machine restarts
-// without its firmware, if the boot loader would start the same.
-func (n *Node) prepareKexec(ctx context.Context) error {
-	return diskLoader{n}.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
+// throughKexec adds to phases that stop the node those that restart it without its
+// firmware: the next kernel is loaded as long as the volumes are open, and started
+// at the end. Where that cannot be, the node restarts as always; so does one whose
+// sequence was ended by another, which may want another kernel.
+func (n *Node) throughKexec(phases []machine.Phase) []machine.Phase {
+	var loaded atomic.Bool
+
+	prepare := func(ctx context.Context) error {
+		ok, err := n.prepareKexec(ctx)
+		loaded.Store(ok)
+
+		return err
+	}
+
+	start := func(context.Context) error {
+		if loaded.Load() {
+			n.finish(machine.Kexec)
+		}
+
+		return nil
+	}
+
+	phases = slices.Insert(phases, len(phases)-1,
+		machine.Phase{Name: "kexec", Tolerant: true, Tasks: []machine.Task{task("kexecPrepare", kexecTimeout, prepare)}})
+
+	return append(phases, machine.Phase{Name: "kexecStart", Tasks: []machine.Task{task("kexecStart", kexecTimeout, start)}})
+}
+
+// prepareKexec loads the kernel that runs once more, if the boot loader would start
+// the same, and says whether it did.
+func (n *Node) prepareKexec(ctx context.Context) (loaded bool, err error) {
+	err = diskLoader{n}.with(ctx, blockdev.Read, func(loader bootloader.Loader) error {
 		state, err := loader.State()
 		if err != nil {
 			return err
@@ -81,10 +107,12 @@ func (n *Node) prepareKexec(ctx context.Context) error {
 		}
 
 		err = kexec.Load(kernel, initramfs, n.platform.commandLine)
-		n.kexec.Store(err == nil)
+		loaded = err == nil
 
 		return err
 	})
+
+	return loaded, err
 }
 
 // Shutdown implements [server.Machine].

@@ -63,7 +63,6 @@ type Node struct {
 	installer  *installer
 	loader     bootLoader
 	onDisk     atomic.Bool    // EPHEMERAL is mounted
-	kexec      atomic.Bool    // the next kernel is loaded
 	modules    *loader.Loader // of a machine
 
 	wg  sync.WaitGroup // of all goroutines that live as long as the node

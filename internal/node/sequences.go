@@ -178,10 +178,6 @@ func (n *Node) endNode(ctx context.Context, kind machine.Kind, power machine.Pow
 
 		// A node whose services have been stopped ends even when the rest of
 		// the sequence failed: nobody could reach it any more.
-		if power == machine.Restart && n.kexec.Load() {
-			power = machine.Kexec
-		}
-
 		n.finish(power)
 	})
 
