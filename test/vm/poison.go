@@ -229,14 +229,7 @@ func withESP(path string, change func(*fat.Volume) error) (err error) {
 
 	defer func() { err = errors.Join(err, disk.Close()) }()
 
-	info, err := disk.Stat()
-	if err != nil {
-		return err
-	}
-
-	const sector = 512
-
-	table, _, err := gpt.Read(disk, info.Size(), sector)
+	table, err := Table(disk)
 	if err != nil {
 		return err
 	}
@@ -254,6 +247,20 @@ func withESP(path string, change func(*fat.Volume) error) (err error) {
 	}
 
 	return change(volume)
+}
+
+// Table reads the partition table of a machine's disk.
+func Table(disk *os.File) (*gpt.Table, error) {
+	info, err := disk.Stat()
+	if err != nil {
+		return nil, err
+	}
+
+	const sector = 512
+
+	table, _, err := gpt.Read(disk, info.Size(), sector)
+
+	return table, err
 }
 
 // part is a part of a disk.

@@ -238,7 +238,7 @@ func cut(t *testing.T, c *vm.Cluster, within time.Duration) {
 func TestPowerCuts(t *testing.T) {
 	requireFull(t)
 
-	const rounds = 13 // of each kind, with two machines
+	const rounds = 11 // of each kind, with two machines; TestUpgrade and TestBIOS cut ten times more
 
 	options := vm.Options{
 		Boot: provision.Boot{Source: provision.BootISO}, Injection: provision.InjectISO, ControlPlanes: 2,
