@@ -159,11 +159,19 @@ func lockHost(folder provision.Folder) (*os.File, error) {
 }
 
 // Destroy ends a cluster and removes everything that it has, its folder
-// included. It is no error when parts, or all of it, are gone already.
+// included. It is no error when parts, or all of it, are gone already. It fails
+// with [ErrNameTaken], and leaves everything alone, when a cluster of the same name
+// runs from another folder.
 func Destroy(ctx context.Context, folder provision.Folder, provisioner Provisioner, cluster string) error {
 	if err := Stop(ctx, folder, false); err != nil {
 		return err
 	}
+
+	name, err := lockName(cluster)
+	if err != nil {
+		return err
+	}
+	defer name.Close() //nolint:errcheck // gives up the lock
 
 	if err := Cleanup(ctx, provisioner, cluster); err != nil {
 		return err

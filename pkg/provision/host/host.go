@@ -54,7 +54,8 @@ type host struct {
 // discovery and load balancer on the gateway's address, starts all nodes, and
 // answers on the folder's control socket until ctx ends or the control socket
 // asks it to stop. When it returns, the nodes have ended and the network and
-// the control groups are gone; the folder stays.
+// the control groups are gone; the folder stays. It fails with [ErrNameTaken] when
+// a cluster of the same name runs from another folder.
 func Run(ctx context.Context, folder provision.Folder, provisioner Provisioner, logger *slog.Logger) (err error) {
 	spec, err := folder.Spec()
 	if err != nil {
@@ -66,6 +67,12 @@ func Run(ctx context.Context, folder provision.Folder, provisioner Provisioner, 
 		return err
 	}
 	defer lock.Close() //nolint:errcheck // gives up the lock
+
+	name, err := lockName(spec.Name)
+	if err != nil {
+		return err
+	}
+	defer name.Close() //nolint:errcheck // gives up the lock
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -2,6 +2,8 @@ package host
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/basalt-os/basalt/pkg/provision"
@@ -53,5 +55,33 @@ func TestOneHostAtATime(t *testing.T) {
 
 	if lock, err := lockHost(provision.Folder(t.TempDir() + "/missing")); lock != nil || err != nil {
 		t.Errorf("without a folder: %v, %v", lock, err)
+	}
+}
+
+// A cluster is not taken for leftovers of another that has its name in another
+// folder.
+func TestOneClusterOfAName(t *testing.T) {
+	cluster := fmt.Sprint("test-", os.Getpid())
+
+	runs, err := lockName(cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if err := checkName(cluster); !errors.Is(err, ErrNameTaken) {
+		t.Errorf("a second cluster gets %v", err)
+	}
+
+	// There is no provisioner to clean up with: nothing must be touched.
+	if err := Destroy(t.Context(), provision.Folder(t.TempDir()), nil, cluster); !errors.Is(err, ErrNameTaken) {
+		t.Errorf("destroying it from another folder: %v", err)
+	}
+
+	if err := runs.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := checkName(cluster); err != nil {
+		t.Errorf("after it has ended: %v", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // on disk that keeps a cluster from being created here. existing are the
 // clusters that there are already; space is what the nodes need, in bytes.
 func Preflight(spec *provision.Spec, folder provision.Folder, existing []provision.Spec, space uint64) error {
-	errs := []error{spec.Validate()}
+	errs := []error{spec.Validate(), checkName(spec.Name)}
 
 	for _, other := range existing {
 		if other.Network.Overlaps(spec.Network) {

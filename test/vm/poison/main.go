@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -24,7 +25,7 @@ func main() {
 
 	if strings.Contains(string(cmdline), "poison.hang") {
 		say("hanging")
-		select {} // the watchdog is armed, and nobody feeds it
+		time.Sleep(time.Hour) // the watchdog is armed, and nobody feeds it
 	}
 
 	say("exiting")
