@@ -3,7 +3,6 @@ package build
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,8 +34,8 @@ func (b *builder) installer(m machineParts, programs map[string]compiled) (image
 	files := tree.New().
 		Existing(payload.Path(arch, payload.UKI), m.uki).
 		Existing(payload.Path(arch, payload.SystemdBoot), m.systemdBoot()).
-		Existing(payload.Path(arch, payload.GRUBBoot), filepath.Join(m.grub, "boot.img")).
-		Existing(payload.Path(arch, payload.GRUBCore), filepath.Join(m.grub, "core.img"))
+		Existing(payload.Path(arch, payload.GRUBBoot), m.grubFile("boot")).
+		Existing(payload.Path(arch, payload.GRUBCore), m.grubFile("core"))
 
 	manifest, err := Manifest(files, payload.Manifest{
 		Version: version.Version, Arch: arch, Profile: m.profile.name, Kernel: m.kernel.Release,

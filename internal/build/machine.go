@@ -31,6 +31,9 @@ type machineParts struct {
 	boot      string // folder of the package with systemd-boot and its stub
 }
 
+// grubFile is GRUB's "boot", "core", or, for discs, "cd".
+func (m machineParts) grubFile(name string) string { return filepath.Join(m.grub, name+".img") }
+
 func (m machineParts) systemdBoot() string {
 	return filepath.Join(m.boot, bootFolder, "systemd-bootx64.efi")
 }

@@ -38,9 +38,9 @@ func (m machineParts) baseProfile() imager.Profile {
 			Initramfs: imager.File{Path: m.initramfs},
 			SDStub:    imager.File{Path: m.systemdStub()},
 			SDBoot:    imager.File{Path: m.systemdBoot()},
-			GRUBBoot:  imager.File{Path: filepath.Join(m.grub, "boot.img")},
-			GRUBCore:  imager.File{Path: filepath.Join(m.grub, "core.img")},
-			GRUBDisc:  imager.File{Path: filepath.Join(m.grub, "cd.img")},
+			GRUBBoot:  imager.File{Path: m.grubFile("boot")},
+			GRUBCore:  imager.File{Path: m.grubFile("core")},
+			GRUBDisc:  imager.File{Path: m.grubFile("cd")},
 		},
 	}
 }
@@ -100,6 +100,8 @@ func (b *builder) writeMedia(ctx context.Context, m machineParts) ([]Medium, err
 		{"vmlinuz-" + arch, m.kernel.image()}, {"initramfs-" + arch, m.initramfs},
 		{filepath.Base(m.uki), m.uki},
 		{"systemd-stub-" + arch + ".efi", m.systemdStub()}, {"systemd-boot-" + arch + ".efi", m.systemdBoot()},
+		{"grub-boot-" + arch + ".img", m.grubFile("boot")}, {"grub-core-" + arch + ".img", m.grubFile("core")},
+		{"grub-cd-" + arch + ".img", m.grubFile("cd")},
 	} {
 		done, err := b.medium(ctx, dir, plain.name, cache.Key(inputs, plain.name), func() error {
 			return replaceFile(filepath.Join(dir, plain.name), plain.source)
@@ -139,12 +141,9 @@ func mediaKey(m machineParts) (string, error) {
 		return "", fmt.Errorf("finding the build's own program: %w", err)
 	}
 
-	parts := []string{own, m.kernel.image(), m.initramfs, m.systemdStub(), m.systemdBoot()}
-	for _, name := range []string{"boot.img", "core.img", "cd.img"} {
-		parts = append(parts, filepath.Join(m.grub, name))
-	}
-
-	for _, file := range parts {
+	for _, file := range []string{
+		own, m.kernel.image(), m.initramfs, m.systemdStub(), m.systemdBoot(), m.grubFile("boot"), m.grubFile("core"), m.grubFile("cd"),
+	} {
 		sum, err := fileSum(file)
 		if err != nil {
 			return "", fmt.Errorf("reading the parts of images: %w", err)

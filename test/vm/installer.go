@@ -102,7 +102,9 @@ func installerImage(dir, program, version string, uki []byte) (oci.Image, error)
 	files := tree.New().Dir("bin", 0o755).Dir("tmp", 0o1777).
 		Existing("bin/installer", program).
 		Existing(payload.Path(runtime.GOARCH, payload.UKI), file).
-		Existing(payload.Path(runtime.GOARCH, payload.SystemdBoot), Image("systemd-boot-"+runtime.GOARCH+".efi"))
+		Existing(payload.Path(runtime.GOARCH, payload.SystemdBoot), Image("systemd-boot-"+runtime.GOARCH+".efi")).
+		Existing(payload.Path(runtime.GOARCH, payload.GRUBBoot), Image("grub-boot-"+runtime.GOARCH+".img")).
+		Existing(payload.Path(runtime.GOARCH, payload.GRUBCore), Image("grub-core-"+runtime.GOARCH+".img"))
 
 	manifest, err := build.Manifest(files, payload.Manifest{
 		Version: version, Arch: runtime.GOARCH, Profile: build.DefaultKernel, Kernel: "test",
