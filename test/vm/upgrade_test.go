@@ -238,7 +238,8 @@ func cut(t *testing.T, c *vm.Cluster, within time.Duration) {
 func TestPowerCuts(t *testing.T) {
 	requireFull(t)
 
-	const rounds = 11 // of each kind, with two machines; TestUpgrade and TestBIOS cut ten times more
+	// Rounds with two machines. TestUpgrade and TestBIOS cut ten times more.
+	const installs, upgrades = 5, 16
 
 	options := vm.Options{
 		Boot: provision.Boot{Source: provision.BootISO}, Injection: provision.InjectISO, ControlPlanes: 2,
@@ -255,7 +256,7 @@ func TestPowerCuts(t *testing.T) {
 		blank = append(blank, m.Snapshot())
 	}
 
-	for i := range rounds {
+	for i := range installs {
 		c.Step(fmt.Sprintf("installation %d", i+1), func() {
 			for j, m := range c.Machines {
 				if i > 0 {
@@ -279,7 +280,7 @@ func TestPowerCuts(t *testing.T) {
 		configs = append(configs, m.StoredConfig(api))
 	}
 
-	cutDuringUpgrades(t, c, api, rounds)
+	cutDuringUpgrades(t, c, api, upgrades)
 
 	for i, m := range c.Machines {
 		mustKeep(t, m, api, configs[i])
