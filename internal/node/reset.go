@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/basalt-os/basalt/internal/blockdev"
+	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
@@ -175,7 +176,7 @@ func isSecret(label string) bool { return label == volumeMeta || label == volume
 
 // isBoot says whether the firmware or the boot loader needs a partition.
 func isBoot(label string) bool {
-	return slices.ContainsFunc([]string{"EFI", "BIOS", "BOOT"}, func(l string) bool { return strings.EqualFold(l, label) })
+	return slices.ContainsFunc([]string{gpt.LabelEFI, gpt.LabelBIOS, gpt.LabelBoot}, func(l string) bool { return strings.EqualFold(l, label) })
 }
 
 // wipedFolders translates partitions into the folders of a container node, whose
