@@ -25,7 +25,11 @@ func main() {
 
 	if strings.Contains(string(cmdline), "poison.hang") {
 		say("hanging")
-		time.Sleep(time.Hour) // the watchdog is armed, and nobody feeds it
+
+		// The watchdog is armed, and nobody feeds it. Waiting for nothing at all
+		// would be found out, and ended.
+		for range time.Tick(time.Hour) {
+		}
 	}
 
 	say("exiting")
