@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/mod/modfile"
 
 	"github.com/basalt-os/basalt/internal/build/oci"
 	"github.com/basalt-os/basalt/internal/build/tree"
@@ -50,12 +49,7 @@ func TestOneVersionOfEachModule(t *testing.T) {
 			continue
 		}
 
-		data, err := os.ReadFile(filepath.Join(repository, c.dir, "go.mod"))
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		mod, err := modfile.Parse(c.dir, data, nil)
+		mod, err := c.readGoMod(repository)
 		if err != nil {
 			t.Fatal(err)
 		}

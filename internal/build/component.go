@@ -224,12 +224,7 @@ func (c component) origin(root string) (origin, error) {
 		return origin{Module: ownModule, Version: "v" + version.Version}, nil
 	}
 
-	data, err := os.ReadFile(c.goMod(root))
-	if err != nil {
-		return origin{}, fmt.Errorf("reading the version of %s: %w", c.name, err)
-	}
-
-	file, err := modfile.Parse(c.goMod(root), data, nil)
+	file, err := c.readGoMod(root)
 	if err != nil {
 		return origin{}, fmt.Errorf("reading the version of %s: %w", c.name, err)
 	}
@@ -243,6 +238,16 @@ func (c component) origin(root string) (origin, error) {
 	}
 
 	return origin{}, fmt.Errorf("reading the version of %s: %s does not require %s", c.name, c.goMod(root), c.module)
+}
+
+// readGoMod reads the component's go.mod.
+func (c component) readGoMod(root string) (*modfile.File, error) {
+	data, err := os.ReadFile(c.goMod(root))
+	if err != nil {
+		return nil, err
+	}
+
+	return modfile.Parse(c.goMod(root), data, nil)
 }
 
 func checksum(sumFile string, mod module.Version) (string, error) {

@@ -35,15 +35,13 @@ func (v *Volume) sweep() error {
 	var unused int64
 
 	for c := uint32(rootCluster); v.has(c); c++ {
-		if reached[c] {
+		if reached[c] || v.get(c) == badChain {
 			continue
 		}
 
-		if v.get(c) != badChain {
-			v.set(c, 0)
+		v.set(c, 0)
 
-			unused++
-		}
+		unused++
 	}
 
 	v.swept, v.unused = true, unused
