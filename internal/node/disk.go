@@ -91,32 +91,16 @@ func (n *Node) keepState(ctx context.Context) error {
 		return err
 	}
 
-	told := ""
-
-	for {
+	err = n.insist(ctx, "mounting STATE", func() error {
 		_, err := volume.Mount(ctx, n.store, volumeState, requester)
-		if err == nil {
-			break
+		if errors.Is(err, volume.ErrFailed) {
+			n.state.absent()
 		}
 
-		if !errors.Is(err, volume.ErrFailed) {
-			return err
-		}
-
-		// What is wrong with it is in its status. Somebody may put it right, such
-		// as by installing the machine.
-		if err.Error() != told {
-			n.logger.Warn("mounting STATE", "error", err)
-			told = err.Error()
-		}
-
-		n.state.absent()
-
-		select {
-		case <-time.After(stateRetry):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 
 	if err := n.state.arrive(); err != nil {
@@ -126,17 +110,48 @@ func (n *Node) keepState(ctx context.Context) error {
 	return nil
 }
 
-// stateRetry is the pause between attempts to mount STATE.
-const stateRetry = 5 * time.Second
+// volumeRetry is the pause between attempts to use a volume that failed.
+const volumeRetry = 5 * time.Second
 
-// mountEphemeral brings the folder /var onto the disk. containerd, which has
-// worked in memory until now, is started anew on it.
+// insist repeats what fails because of a volume that cannot be used, until it
+// succeeds: what is wrong with the volume is in its status, and somebody may put
+// it right, such as by installing the machine or by another configuration. It
+// tells each reason once.
+func (n *Node) insist(ctx context.Context, doing string, attempt func() error) error {
+	told := ""
+
+	for {
+		err := attempt()
+		if !errors.Is(err, volume.ErrFailed) {
+			return err
+		}
+
+		if err.Error() != told {
+			n.logger.Warn(doing, "error", err)
+			told = err.Error()
+		}
+
+		select {
+		case <-time.After(volumeRetry):
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}
+
+// mountEphemeral brings the folder /var onto the disk, with the volumes below
+// it. containerd, which has worked in memory until now, is started anew on it.
 func (n *Node) mountEphemeral(ctx context.Context) error {
+	err := n.insist(ctx, "waiting for the volumes of the system", func() error { return volume.WaitSystem(ctx, n.store) })
+	if err != nil {
+		return err
+	}
+
 	if err := n.supervisor.Stop(ctx, "containerd"); err != nil {
 		return err
 	}
 
-	if _, err := volume.Mount(ctx, n.store, volumeEphemeral, requester); err != nil {
+	if err := volume.MountSystem(ctx, n.store, requester); err != nil {
 		return err
 	}
 

@@ -3,54 +3,50 @@ package volume
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/basalt-os/basalt/internal/controllers/block/volumes"
 	"github.com/basalt-os/basalt/internal/resource"
-	"github.com/basalt-os/basalt/internal/resources/block"
 )
+
+// WaitSystem waits until all that MountSystem mounts can be mounted. It fails
+// with ErrFailed, and tells of all that failed.
+func WaitSystem(ctx context.Context, store *resource.Store) error {
+	return eachOfSystem(func(id string) error {
+		_, err := WaitReady(ctx, store, id)
+
+		return err
+	})
+}
 
 // MountSystem has everything mounted that makes up the file systems of a running
 // machine besides META and STATE: EPHEMERAL, the volumes that have been given a
 // place of their own instead of a folder on it, and the folders below. It waits
-// for EPHEMERAL to be configured first. All are tried; the error tells of those
-// that failed.
+// for those that are not ready. All are tried; the error tells of those that
+// failed.
 func MountSystem(ctx context.Context, store *resource.Store, requester string) error {
-	_, err := resource.WaitFor(ctx, store, volumes.Ephemeral, func(r *resource.Resource[block.VolumeConfig]) bool { return r != nil })
-	if err != nil {
-		return err
-	}
+	return eachOfSystem(func(id string) error {
+		_, err := Mount(ctx, store, id, requester)
 
-	configs, err := resource.List[block.VolumeConfig](ctx, store)
-	if err != nil {
 		return err
-	}
+	})
+}
 
+func eachOfSystem(do func(id string) error) error {
 	var (
+		tree  = volumes.Tree()
 		group errgroup.Group
-		errs  = make([]error, len(configs))
+		errs  = make([]error, len(tree))
 	)
 
-	for i, c := range configs {
-		if c.Meta.Phase == resource.Running && isSystem(c.Meta.ID) {
-			group.Go(func() error {
-				_, errs[i] = Mount(ctx, store, c.Meta.ID, requester)
+	for i, id := range tree {
+		group.Go(func() error {
+			errs[i] = do(id)
 
-				return nil
-			})
-		}
+			return nil
+		})
 	}
 
 	return errors.Join(group.Wait(), errors.Join(errs...))
-}
-
-func isSystem(id string) bool {
-	ofUsers := slices.ContainsFunc([]string{
-		volumes.PrefixUser, volumes.PrefixRaw, volumes.PrefixSwap, volumes.PrefixExisting, volumes.PrefixExternal, "/dev/",
-	}, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
-
-	return !ofUsers && id != volumes.Meta && id != volumes.State
 }

@@ -40,6 +40,13 @@ timeout: 90s
 stableFor: 5s
 `
 
+// etcdVolume gives etcd a partition of its own.
+const etcdVolume = `apiVersion: v1alpha1
+kind: VolumeConfig
+name: ETCD
+provisioning: {minSize: 500MiB}
+`
+
 func settings(t *testing.T, patches ...string) provision.Settings {
 	t.Helper()
 
@@ -67,7 +74,7 @@ func installing(s provision.Settings) provision.Settings {
 // TestInstall takes a machine from an installation medium to a Ready node: as
 // docs/install.md has it.
 func TestInstall(t *testing.T) {
-	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: installing(settings(t))}
+	options := vm.Options{Boot: provision.Boot{Source: provision.BootISO}, Memory: 3 << 30, Settings: installing(settings(t, etcdVolume))}
 	c := start(t, options)
 	m, api := c.Machines[0], c.API()
 
@@ -82,6 +89,7 @@ func TestInstall(t *testing.T) {
 
 	c.Step("the node is Ready", func() { awaitNodeReady(c, kube) })
 	c.Step("a pod runs", func() { runPod(c, kube) })
+	c.Step("volumes are mounted", func() { checkMounts(t, m, api) })
 	c.Step("reboot past the firmware: STATE is there, the node comes back", func() {
 		m.Console.Skip()
 		m.Reboot(api, bootLimit)
@@ -92,6 +100,31 @@ func TestInstall(t *testing.T) {
 
 		awaitNodeReady(c, kube)
 	})
+}
+
+// checkMounts looks for the partitions that the machine has mounted, and for what
+// lies over the root.
+func checkMounts(t *testing.T, m *vm.Machine, api *client.Client) {
+	t.Helper()
+
+	text, err := m.ReadFile(t.Context(), api, "/proc/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	found := map[string]string{} // kinds of file systems, by place
+
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); len(fields) > 2 {
+			found[fields[1]] = fields[2]
+		}
+	}
+
+	for path, kind := range map[string]string{"/system/state": "xfs", "/var": "xfs", "/var/lib/etcd": "xfs", "/opt": "overlay"} {
+		if found[path] != kind {
+			t.Errorf("at %s there is %q, and not %s:\n%s", path, found[path], kind, text)
+		}
+	}
 }
 
 // installByHand takes a machine from a medium to its disk, by the API.

@@ -6,6 +6,8 @@ package volumes
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/layout"
@@ -83,19 +85,21 @@ func System(cfg *machineconfig.Config) map[string]block.VolumeConfig {
 
 	out[Ephemeral] = ephemeral(cfg)
 
-	for id, v := range promotable(cfg) {
-		out[id] = v
-	}
-
-	for id, v := range folders() {
-		out[id] = v
-	}
+	maps.Copy(out, promotable(cfg))
+	maps.Copy(out, folders())
 
 	if cache := machineconfig.Find[document.ImageCacheConfig](cfg); cache != nil && cache.Local != nil && isSet(cache.Local.Enabled, false) {
 		out[ImageCache] = imageCache(cfg)
 	}
 
 	return out
+}
+
+// Tree are the IDs of the volumes that make up the file systems of a running
+// machine besides META and STATE, whatever its configuration: EPHEMERAL and
+// what is below it.
+func Tree() []string {
+	return slices.Concat([]string{Ephemeral}, slices.Sorted(maps.Keys(promotables)), slices.Sorted(maps.Keys(folders())))
 }
 
 func state(cfg *machineconfig.Config) block.VolumeConfig {
@@ -173,18 +177,20 @@ const (
 	nobodyUser = 65534 // the API server runs as it
 )
 
-// promotable are the folders that become partitions when there is a document
+// promotables are the folders that become partitions when there is a document
 // for them. That is decided when the machine is installed: see the volume
 // manager.
+var promotables = map[string]place{
+	Etcd:    {Lib, "etcd", 0o700, etcdUser},
+	CRI:     {Lib, "containerd", 0o700, 0},
+	Kubelet: {Lib, "kubelet", 0o755, 0},
+	Log:     {Ephemeral, "log", 0o755, 0},
+}
+
 func promotable(cfg *machineconfig.Config) map[string]block.VolumeConfig {
 	out := map[string]block.VolumeConfig{}
 
-	for id, p := range map[string]place{
-		Etcd:    {Lib, "etcd", 0o700, etcdUser},
-		CRI:     {Lib, "containerd", 0o700, 0},
-		Kubelet: {Lib, "kubelet", 0o755, 0},
-		Log:     {Ephemeral, "log", 0o755, 0},
-	} {
+	for id, p := range promotables {
 		v := folder(p)
 
 		if doc := find(cfg, id); doc != nil && doc.Provisioning != nil {
