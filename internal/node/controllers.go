@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ func (n *Node) controllers() []reconcile.Controller {
 			Config:  reader, Name: version.Name, Version: version.Tag, Platform: n.platform.name,
 			Proc: "/proc", Sys: "/sys", Dev: "/dev", Events: n.events, Logs: n.book, Logger: n.logger,
 		}),
-		hardware.Controllers("/proc", "/sys"),
+		n.hardware(reader),
 		perf.Controllers("/proc"),
 		cri.Controllers(reader, files.Folder{Path: seccompProfiles}),
 		{cri.ImageGC(ownImages{n.containerd}, time.Now)},
@@ -88,6 +89,18 @@ func (n *Node) kernel() *runtime.Machine {
 	}
 
 	return &runtime.Machine{Modules: n.modules}
+}
+
+// hardware are the controllers of what the node is made of. In a container that
+// is the host's, and the host's to change.
+func (n *Node) hardware(reader *configured.Reader) []reconcile.Controller {
+	common := hardware.Controllers("/proc", "/sys")
+	if n.platform.isContainer() {
+		return common
+	}
+
+	return slices.Concat(common, hardware.Machine("/sys"),
+		[]reconcile.Controller{hardware.Rebinds(reader), hardware.Rebind("/sys", n.modules)})
 }
 
 // diskControllers are those of disks and volumes, and, where the boot loader is

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/basalt-os/basalt/internal/blockdev"
+	"github.com/basalt-os/basalt/internal/early"
 	"github.com/basalt-os/basalt/internal/meta"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/server"
@@ -107,8 +108,12 @@ func (n *Node) keepState(ctx context.Context) error {
 		return fmt.Errorf("writing to STATE what waited for it: %w", err)
 	}
 
-	return nil
+	return early.StirSeed(early.Linux{Modules: n.modules}, randomSeed)
 }
+
+// randomSeed is the file with random bytes that a machine brings along from its
+// last run.
+const randomSeed = stateDir + "/random-seed"
 
 // volumeRetry is the pause between attempts to use a volume that failed.
 const volumeRetry = 5 * time.Second
@@ -179,7 +184,11 @@ func (n *Node) unmountVolumes(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeVolumes)
 	defer cancel()
 
-	n.state.leave()
+	if n.state.leave() {
+		if err := early.SaveSeed(randomSeed); err != nil {
+			n.logger.Warn("keeping random bytes for the next start", "error", err)
+		}
+	}
 
 	return volume.Close(ctx, n.store)
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/basalt-os/basalt/internal/devices"
 	"github.com/basalt-os/basalt/internal/early"
 	"github.com/basalt-os/basalt/internal/kmod/loader"
+	"github.com/basalt-os/basalt/internal/machine"
+	"github.com/basalt-os/basalt/internal/powerbutton"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/uevent"
@@ -49,5 +51,22 @@ func (n *Node) plugDevices(ctx context.Context) (err error) {
 		if err != nil {
 			n.logger.Error("telling that the devices are there", "error", err)
 		}
+	})
+}
+
+// watchButtons shuts the machine down when somebody presses its power button.
+func (n *Node) watchButtons(ctx context.Context) (err error) {
+	events, err := uevent.Listen()
+	if err != nil {
+		return err
+	}
+
+	defer func() { err = errors.Join(err, events.Close()) }()
+
+	buttons := &powerbutton.Buttons{Sys: "/sys", Dev: "/dev", Events: events, Logger: n.logger}
+
+	return buttons.Run(ctx, func() {
+		n.logger.Info("the power button was pressed")
+		n.endBySignal(ctx, machine.PowerOff)
 	})
 }

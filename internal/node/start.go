@@ -44,6 +44,7 @@ func (n *Node) start(ctx context.Context) error {
 	if !n.platform.isContainer() {
 		n.background(ctx, "giving devices their drivers", n.plugDevices)
 		n.background(ctx, "mounting STATE", n.keepState)
+		n.background(ctx, "waiting for power buttons", n.watchButtons)
 	}
 
 	n.background(ctx, "waiting for signals", func(ctx context.Context) error {

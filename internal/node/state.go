@@ -61,12 +61,15 @@ func (s *stateFolder) absent() {
 	s.settle()
 }
 
-// leave says that the folder is about to go.
-func (s *stateFolder) leave() {
+// leave says that the folder is about to go. It returns whether it was there.
+func (s *stateFolder) leave() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
+	there := s.there
 	s.there = false
+
+	return there
 }
 
 func (s *stateFolder) settle() {

@@ -22,8 +22,8 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 )
 
-// Controllers are all controllers of this package. Proc and sys are where the
-// kernel's file systems are mounted.
+// Controllers are those of every node. Proc and sys are where the kernel's file
+// systems are mounted.
 func Controllers(proc, sys string) []reconcile.Controller {
 	return []reconcile.Controller{CPUCores(proc), PCIDevices(sys, pciids.Path)}
 }
