@@ -4,6 +4,7 @@
 //   - init, machined: the first process of the node (package node);
 //   - apid: the gateway to the node's API (package gateway);
 //   - trustd: signs certificates of joining nodes (package trust);
+//   - dashboard: shows the machine on its own screen (package cli/dashboard);
 //   - poweroff, shutdown, reboot: ask the first process to end the machine.
 package main
 
@@ -18,6 +19,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/basalt-os/basalt/internal/cli/dashboard"
+	"github.com/basalt-os/basalt/internal/console"
 	"github.com/basalt-os/basalt/internal/gateway"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/node"
@@ -35,13 +38,14 @@ func programs() map[string]program {
 	machined := program{processors: 4, memory: 96 << 20, run: node.Run}
 
 	return map[string]program{
-		"init":     machined,
-		"machined": machined,
-		"apid":     {processors: 2, memory: 32 << 20, run: runGateway},
-		"trustd":   {processors: 2, memory: 24 << 20, run: runTrust},
-		"poweroff": {run: ask(machine.PowerOff)},
-		"shutdown": {run: ask(machine.PowerOff)},
-		"reboot":   {run: ask(machine.Restart)},
+		"init":      machined,
+		"machined":  machined,
+		"apid":      {processors: 2, memory: 32 << 20, run: runGateway},
+		"trustd":    {processors: 2, memory: 24 << 20, run: runTrust},
+		"dashboard": {processors: 2, memory: 32 << 20, run: runDashboard},
+		"poweroff":  {run: ask(machine.PowerOff)},
+		"shutdown":  {run: ask(machine.PowerOff)},
+		"reboot":    {run: ask(machine.Restart)},
 	}
 }
 
@@ -57,6 +61,13 @@ func runTrust(ctx context.Context, logger *slog.Logger) error {
 	defer stop()
 
 	return trust.Run(ctx, trust.Options{Sandbox: true, Logger: logger})
+}
+
+func runDashboard(ctx context.Context, _ *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+
+	return dashboard.Console(ctx, console.Socket, os.Stdin)
 }
 
 func ask(power machine.Power) func(context.Context, *slog.Logger) error {

@@ -95,9 +95,8 @@ func Run(system System, line cmdline.Line, logger *slog.Logger) error {
 	warn(logger, "seeding the random numbers", seed(system))
 	warn(logger, "naming the machine", system.SetHostname("localhost"))
 	warn(logger, "switching the loopback link on", system.LoopbackUp())
-	setParameters(system, logger)
 
-	return nil
+	return setParameters(system, logger)
 }
 
 // warn logs an error. One that says that the kernel is without a feature is not
@@ -189,10 +188,12 @@ func seed(system System) error {
 	return errors.Join(err, system.AddRandom(data, bits))
 }
 
-// setParameters sets the kernel's parameters, and tells of each that could not
-// be set.
-func setParameters(system System, logger *slog.Logger) {
-	defaults := sysctl.Defaults()
+// setParameters sets the kernel's parameters. It fails when one that hardens the
+// kernel cannot be set, and tells of the others.
+func setParameters(system System, logger *slog.Logger) error {
+	defaults, hardening := sysctl.Defaults(), sysctl.Hardening()
+
+	var errs []error
 
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
 		file, ok := sysctl.File(name)
@@ -208,6 +209,16 @@ func setParameters(system System, logger *slog.Logger) {
 			continue
 		}
 
-		warn(logger, "setting a kernel parameter", system.Write(file, defaults[name]), "name", name)
+		err := system.Write(file, defaults[name])
+
+		if _, ok := hardening[name]; ok && err != nil {
+			errs = append(errs, fmt.Errorf("hardening the kernel: setting %s: %w", name, err))
+
+			continue
+		}
+
+		warn(logger, "setting a kernel parameter", err, "name", name)
 	}
+
+	return errors.Join(errs...)
 }

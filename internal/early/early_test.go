@@ -205,6 +205,17 @@ func TestWhatGoesWrong(t *testing.T) {
 			log: `level=WARN msg="setting a kernel parameter" name=proc.sys.kernel.panic error="permission denied"`, calls: []string{"loopback"},
 		},
 		{
+			about: "a parameter that hardens the kernel and cannot be set",
+			fake:  fake{fail: map[string]error{"write /proc/sys/kernel/kptr_restrict": fs.ErrPermission}}, fatal: true,
+		},
+		{
+			about: "a parameter that hardens a part of the kernel that is not there",
+			fake: fake{
+				missing: map[string]bool{"/proc/sys/kernel/kptr_restrict": true},
+				fail:    map[string]error{"write /proc/sys/kernel/kptr_restrict": fs.ErrNotExist},
+			},
+		},
+		{
 			about: "a parameter that the kernel is without",
 			fake: fake{
 				missing: map[string]bool{"/proc/sys/kernel/panic": true},

@@ -176,11 +176,23 @@ func (s *Sequencer) Reserve(ctx context.Context, kind Kind) (func(Sequence) erro
 		defer s.release(done, cancel)
 
 		if previous != nil {
-			<-previous
+			s.await(previous)
 		}
 
 		return s.run(ctx, sequence)
 	}, nil
+}
+
+// takeOverPatience is how long the tasks of a sequence that is replaced may take
+// to end. One that hangs in the kernel does not keep the machine.
+const takeOverPatience = time.Minute
+
+func (s *Sequencer) await(previous <-chan struct{}) {
+	select {
+	case <-previous:
+	case <-time.After(takeOverPatience):
+		s.logger.Warn("the sequence before does not end: going on without it")
+	}
 }
 
 // release ends the reservation unless another sequence has taken over.

@@ -167,3 +167,27 @@ func TestTakeOver(t *testing.T) {
 		}
 	})
 }
+
+// A task that hangs does not keep the machine from being restarted.
+func TestTakeOverFromWhatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sequencer, _ := newSequencer()
+		free := make(chan struct{})
+
+		var wg sync.WaitGroup
+
+		wg.Go(func() {
+			hangs := machine.Task{Name: "hang", Run: func(context.Context) error { <-free; return nil }}
+			_ = sequencer.Run(t.Context(), machine.Sequence{Kind: machine.Boot, Phases: []machine.Phase{phase("one", hangs)}})
+		})
+		synctest.Wait()
+
+		reboot := machine.Sequence{Kind: machine.Reboot, Phases: []machine.Phase{phase("one", task("a", nil))}}
+		if err := sequencer.Run(t.Context(), reboot); err != nil {
+			t.Errorf("reboot: %v", err)
+		}
+
+		close(free)
+		wg.Wait()
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/basalt-os/basalt/internal/console"
 	"github.com/basalt-os/basalt/internal/gateway"
 	"github.com/basalt-os/basalt/internal/rbac"
 	"github.com/basalt-os/basalt/internal/server"
@@ -43,6 +44,7 @@ func (n *Node) serve(ctx context.Context) error {
 	}{
 		{machineSocket, gateway.User, api},
 		{gateway.DefaultStateSocket, gateway.User, n.stateServer(gateway.User, gateway.StateTypes())},
+		{console.Socket, console.User, api},
 		{trust.DefaultStateSocket, trust.User, n.stateServer(trust.User, trust.StateTypes())},
 	} {
 		listener, err := listenUnix(socket.path, socket.owner)
@@ -87,6 +89,7 @@ func (n *Node) machineServer() (*grpc.Server, func(), error) {
 		Peers: rbac.PeersByUID(map[uint32]rbac.Grant{
 			0:            {Roles: rbac.All},
 			gateway.User: {Roles: rbac.All, Forwards: true},
+			console.User: {Roles: rbac.Reader | rbac.MetaWriter},
 		}),
 		Maintenance: n.inMaintenance,
 	}

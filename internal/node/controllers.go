@@ -55,8 +55,8 @@ func (n *Node) controllers() []reconcile.Controller {
 		etcd.Controllers(etcd.Dependencies{Config: reader, PKI: files.Folder{Path: etcdPKI, Owner: etcdUID}}),
 		n.diskControllers(reader),
 		runtime.Controllers(runtime.Dependencies{
-			Machine: n.kernel(),
-			Config:  reader, Name: version.Name, Version: version.Tag, Platform: n.platform.name,
+			Machine: n.kernel(), Arguments: n.platform.arguments,
+			Config: reader, Name: version.Name, Version: version.Tag, Platform: n.platform.name,
 			Proc: "/proc", Sys: "/sys", Dev: "/dev", Events: n.events, Logs: n.book, Logger: n.logger,
 		}),
 		n.hardware(reader),

@@ -34,11 +34,16 @@ func (n *Node) loadMeta(ctx context.Context) error {
 	}
 
 	installed, err := n.attachMeta(ctx)
-	if err != nil {
-		return err
-	}
 
-	n.logger.Info("looked for META", "installed", installed)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		// Without its META a machine knows less, and is still one.
+		n.logger.Error("META cannot be used", "error", err)
+	default:
+		n.logger.Info("looked for META", "installed", installed)
+	}
 
 	return n.meta.Loaded(ctx)
 }

@@ -13,6 +13,7 @@ const (
 	groupSystem    = "system/runtime"
 	groupGateway   = "system/apid"
 	groupTrust     = "system/trustd"
+	groupDashboard = "system/dashboard"
 	groupRuntime   = "podruntime/runtime"
 	groupShim      = "podruntime/shim"
 	groupEtcd      = "podruntime/etcd"
@@ -37,6 +38,7 @@ func groupLimits() []struct {
 		{groupSystem, cgroup.Limits{CPUWeight: 500}},
 		{groupGateway, cgroup.Limits{CPUWeight: 500, MemoryMax: 128 * mebibyte, MemoryLow: 16 * mebibyte}},
 		{groupTrust, cgroup.Limits{CPUWeight: 250, MemoryMax: 64 * mebibyte}},
+		{groupDashboard, cgroup.Limits{CPUWeight: 100, MemoryMax: 128 * mebibyte}},
 		{groupRuntime, cgroup.Limits{CPUWeight: 500, MemoryLow: 96 * mebibyte}},
 		{groupInstaller, cgroup.Limits{}},
 		{groupShim, cgroup.Limits{}},

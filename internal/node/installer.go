@@ -61,7 +61,12 @@ func (i *installer) Install(ctx context.Context, image, disk string, progress fu
 		return 0, fmt.Errorf("%w: the machine is installed; upgrade or reset it", server.ErrPrecondition)
 	}
 
-	return i.run(ctx, image, []string{"--disk", disk}, progress)
+	code, err := i.run(ctx, image, []string{"--disk", disk}, progress)
+	if err != nil || code != 0 {
+		return code, err
+	}
+
+	return 0, i.n.findInstalled(ctx)
 }
 
 // Upgrade implements [server.Installation].
@@ -399,11 +404,16 @@ func (n *Node) installFrom(ctx context.Context, cfg *machineconfig.Config) error
 		return fmt.Errorf("installing to %s: %w with exit code %d: what it said is in the log of machined", disk, errInstaller, code)
 	}
 
+	return n.findInstalled(ctx)
+}
+
+// findInstalled makes use of what an installer has just made.
+func (n *Node) findInstalled(ctx context.Context) error {
 	if err := volume.Rediscover(ctx, n.store); err != nil {
 		return err
 	}
 
-	_, err = n.attachMeta(ctx)
+	_, err := n.attachMeta(ctx)
 
 	return err
 }

@@ -35,7 +35,7 @@ var _ server.Machine = lifecycle{}
 
 // Reboot implements [server.Machine].
 func (l lifecycle) Reboot(ctx context.Context, mode server.RebootMode) error {
-	phases := l.n.stopPhases()
+	phases := l.n.drainAndStop()
 
 	switch {
 	case mode == server.RebootForce:
@@ -117,12 +117,17 @@ func (n *Node) prepareKexec(ctx context.Context) (loaded bool, err error) {
 
 // Shutdown implements [server.Machine].
 func (l lifecycle) Shutdown(ctx context.Context, force bool) error {
-	phases := l.n.stopPhases()
-	if !force {
-		phases = append([]machine.Phase{l.n.drainPhase()}, phases...)
+	phases := l.n.drainAndStop()
+	if force {
+		phases = l.n.stopPhases()
 	}
 
 	return l.n.endNode(ctx, machine.Shutdown, machine.PowerOff, phases...)
+}
+
+// drainAndStop ends everything that runs, after the pods have moved away.
+func (n *Node) drainAndStop() []machine.Phase {
+	return append([]machine.Phase{n.drainPhase()}, n.stopPhases()...)
 }
 
 // drainPhase moves the pods of this node to others. A cluster that cannot take

@@ -7,7 +7,6 @@ import (
 	"github.com/basalt-os/basalt/internal/devices"
 	"github.com/basalt-os/basalt/internal/early"
 	"github.com/basalt-os/basalt/internal/kmod/loader"
-	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/powerbutton"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
@@ -67,6 +66,9 @@ func (n *Node) watchButtons(ctx context.Context) (err error) {
 
 	return buttons.Run(ctx, func() {
 		n.logger.Info("the power button was pressed")
-		n.endBySignal(ctx, machine.PowerOff)
+
+		if err := (lifecycle{n}).Shutdown(ctx, false); err != nil {
+			n.logger.Warn("ending the machine as its power button asks", "error", err)
+		}
 	})
 }

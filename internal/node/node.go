@@ -83,7 +83,7 @@ func Run(ctx context.Context, _ *slog.Logger) error {
 
 	on := detectPlatform(os.Getenv("PLATFORM"), string(commandLine))
 	book := logs.NewBook(logs.DefaultBufferSize, nil)
-	logger := slog.New(slog.NewMultiHandler(console(on), slog.NewTextHandler(book.Open("machined"), nil)))
+	logger := slog.New(slog.NewMultiHandler(consoleLog(on), slog.NewTextHandler(book.Open("machined"), nil)))
 
 	power, err := run(ctx, on, logger, book)
 	if err != nil {
@@ -107,9 +107,9 @@ func Run(ctx context.Context, _ *slog.Logger) error {
 // failed, before it starts again.
 const readingTime = 10 * time.Second
 
-// console is where the log goes for people: a machine's consoles show the
+// consoleLog is where the log goes for people: a machine's consoles show the
 // kernel's log.
-func console(on platform) slog.Handler {
+func consoleLog(on platform) slog.Handler {
 	if !on.isContainer() {
 		if device, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
 			return logs.KmsgHandler(device, "machined")
@@ -147,7 +147,7 @@ func run(ctx context.Context, on platform, logger *slog.Logger, book *logs.Book)
 	n.member.connect = n.etcdClient
 	n.member.peers = n.controlPlanePeers
 
-	defer n.wg.Wait()
+	defer n.awaitAll()
 	defer cancel()
 
 	n.wg.Go(func() {
@@ -180,6 +180,26 @@ func run(ctx context.Context, on platform, logger *slog.Logger, book *logs.Book)
 		return power, nil
 	case <-ctx.Done():
 		return machine.PowerOff, nil
+	}
+}
+
+// endPatience is how long what the node does in the background may take to end
+// once it shall. A task that hangs in the kernel does not keep the machine.
+const endPatience = 30 * time.Second
+
+// awaitAll waits until all goroutines of the node have ended.
+func (n *Node) awaitAll() {
+	ended := make(chan struct{})
+
+	go func() {
+		n.wg.Wait()
+		close(ended)
+	}()
+
+	select {
+	case <-ended:
+	case <-time.After(endPatience):
+		n.logger.Warn("something does not end: going on without it")
 	}
 }
 

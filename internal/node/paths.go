@@ -2,7 +2,9 @@ package node
 
 import (
 	"io/fs"
+	"path/filepath"
 
+	"github.com/basalt-os/basalt/internal/console"
 	"github.com/basalt-os/basalt/internal/gateway"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/trust"
@@ -61,6 +63,7 @@ func layout() machine.Layout {
 	dir(0o700, etcdUID, etcdPKI)
 	dir(0o750, gateway.User, gatewayStateDir)
 	dir(0o750, trust.User, trustStateDir)
+	dir(0o750, console.User, filepath.Dir(console.Socket))
 	dir(0o755, 0, "/var/lib", "/var/log", "/var/log/pods", "/var/log/containers", "/var/log/audit",
 		"/var/lib/cni", "/var/mnt", "/var/cache", "/var/lib/kubelet", "/var/lib/kubelet/seccomp")
 	dir(0o700, 0, containerdRoot, "/system/state")

@@ -23,6 +23,10 @@ import (
 // leaveTimeout bounds how long a node that is reset takes to leave etcd.
 const leaveTimeout = 30 * time.Second
 
+// eraseTimeout bounds how long erasing takes: all of META and STATE, and the
+// first and last bytes of the rest.
+const eraseTimeout = 5 * time.Minute
+
 // Reset implements [server.Machine].
 func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error {
 	erase, err := l.n.eraser(ctx, options)
@@ -39,7 +43,7 @@ func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error
 	}
 
 	phases = append(phases, l.n.stopPhases()...)
-	phases = append(phases, machine.Phase{Name: "reset", Tasks: []machine.Task{task("resetSystemDisk", 0, erase)}})
+	phases = append(phases, machine.Phase{Name: "reset", Tasks: []machine.Task{task("resetSystemDisk", eraseTimeout, erase)}})
 
 	power := machine.PowerOff
 	if options.Reboot {

@@ -39,8 +39,14 @@ func (n *Node) initializeSequence() machine.Sequence {
 	if !n.platform.isContainer() {
 		phases = append(phases, machine.Phase{Name: "meta", Tasks: []machine.Task{
 			task("loadMeta", 0, n.loadMeta),
-		}}, machine.Phase{Name: "noteBoot", Tasks: []machine.Task{
+		}}, machine.Phase{Name: "noteBoot", Tolerant: true, Tasks: []machine.Task{
 			task("noteBoot", 0, n.noteBoot),
+		}})
+	}
+
+	if n.terminal() != "" {
+		phases = append(phases, machine.Phase{Name: "dashboard", Tasks: []machine.Task{
+			task("startDashboard", 0, n.startService(dashboardID)),
 		}})
 	}
 
@@ -118,7 +124,9 @@ func (n *Node) startAllServices(ctx context.Context) error {
 	var ids []string
 
 	for _, status := range n.supervisor.Services() {
-		ids = append(ids, status.ID)
+		if status.ID != dashboardID {
+			ids = append(ids, status.ID)
+		}
 	}
 
 	if err := n.supervisor.Start(ids...); err != nil {

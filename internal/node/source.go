@@ -7,11 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/acquire"
-	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
@@ -38,13 +38,13 @@ func (n *Node) configURL(ctx context.Context, text string) (string, error) {
 
 	var facts acquire.Facts
 
-	system, err := derive.Find[hardware.SystemInformation](ctx, n.store, hardware.SystemInformationID)
-	if err != nil {
-		return "", err
-	}
+	if slices.Contains(asked, "uuid") || slices.Contains(asked, "serial") {
+		system, err := n.systemInformation(ctx)
+		if err != nil {
+			return "", err
+		}
 
-	if system != nil {
-		facts.UUID, facts.Serial = system.Spec.UUID, system.Spec.SerialNumber
+		facts.UUID, facts.Serial = system.UUID, system.SerialNumber
 	}
 
 	if slices.Contains(asked, "mac") {
@@ -69,6 +69,23 @@ func (n *Node) configURL(ctx context.Context, text string) (string, error) {
 	}
 
 	return acquire.Expand(text, facts)
+}
+
+// firmwareTimeout bounds the wait for what the firmware says: it is there from
+// the start, or never.
+const firmwareTimeout = 10 * time.Second
+
+// systemInformation is what the firmware says about the machine.
+func (n *Node) systemInformation(ctx context.Context) (hardware.SystemInformation, error) {
+	ctx, cancel := context.WithTimeout(ctx, firmwareTimeout)
+	defer cancel()
+
+	system, err := resource.WaitFor(ctx, n.store, hardware.SystemInformationID, present[hardware.SystemInformation])
+	if err != nil {
+		return hardware.SystemInformation{}, fmt.Errorf("the URL asks for what the firmware says about the machine, and it says nothing: %w", err)
+	}
+
+	return system.Spec, nil
 }
 
 // uplinkMAC is the hardware address of the first physical link that is up.

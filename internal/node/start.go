@@ -38,6 +38,12 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 
+	if terminal := n.terminal(); terminal != "" {
+		if err := n.supervisor.Add(n.dashboardService(terminal)); err != nil {
+			return err
+		}
+	}
+
 	n.background(ctx, "running controllers", n.engine.Run)
 	n.background(ctx, "booting", n.bootNode)
 

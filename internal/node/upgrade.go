@@ -203,7 +203,7 @@ func (n *Node) stageUpgrade(ctx context.Context, options server.UpgradeOptions) 
 		return err
 	}
 
-	return n.endNode(ctx, machine.StageUpgrade, machine.Restart, n.stopPhases()...)
+	return n.endNode(ctx, machine.StageUpgrade, machine.Restart, n.drainAndStop()...)
 }
 
 // runStagedUpgrade does what the last boot left to this one, and says whether
@@ -246,5 +246,5 @@ func (l lifecycle) Rollback(ctx context.Context) error {
 
 	n.logger.Info("rolling back", "from", from, "to", to)
 
-	return n.endNode(ctx, machine.Reboot, machine.Restart, n.stopPhases()...)
+	return n.endNode(ctx, machine.Reboot, machine.Restart, n.drainAndStop()...)
 }

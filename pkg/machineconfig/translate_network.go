@@ -85,8 +85,15 @@ func (t *translator) install() {
 	t.add(doc)
 }
 
-// DiskAt is the expression that selects the disk at a device path.
-func DiskAt(path string) string { return "disk.dev_path == " + quote(path) }
+// DiskAt is the expression that selects the disk at a device path, or at one of
+// its links below /dev/disk.
+func DiskAt(path string) string {
+	if strings.HasPrefix(path, "/dev/disk/") {
+		return quote(path) + " in disk.symlinks"
+	}
+
+	return "disk.dev_path == " + quote(path)
+}
 
 // quote is a string literal of an expression.
 func quote(text string) string {

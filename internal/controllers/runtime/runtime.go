@@ -18,6 +18,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 
+	"github.com/basalt-os/basalt/internal/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/events"
@@ -40,7 +41,7 @@ type Dependencies struct {
 	// Proc, Sys and Dev are where the kernel's file systems are mounted.
 	Proc, Sys, Dev string
 	// Arguments are the kernel's, if it is the node's own kernel.
-	Arguments []string
+	Arguments cmdline.Line
 	// Events and Logs are what can be sent to servers elsewhere.
 	Events *events.Ring
 	Logs   *logs.Book

@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/basalt-os/basalt/internal/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/events"
@@ -28,22 +28,9 @@ const (
 	argKernelLog = "talos.logging.kernel"
 )
 
-// argument returns the values of an argument.
-func argument(arguments []string, name string) []string {
-	var values []string
-
-	for _, a := range arguments {
-		if value, ok := strings.CutPrefix(a, name+"="); ok && value != "" {
-			values = append(values, value)
-		}
-	}
-
-	return values
-}
-
 // EventSink says where events are sent: where the configuration says, or else
 // the kernel's arguments.
-func EventSink(reader *configured.Reader, arguments []string) reconcile.Controller {
+func EventSink(reader *configured.Reader, line cmdline.Line) reconcile.Controller {
 	return derive.One("runtime.EventsSinkConfigController", runtime.EventSinkConfigID, []reconcile.Input{configured.Input()},
 		func(ctx context.Context, rt *reconcile.Runtime, _ runtime.EventSinkConfig) (runtime.EventSinkConfig, error) {
 			cfg, err := reader.Read(ctx, rt)
@@ -57,8 +44,8 @@ func EventSink(reader *configured.Reader, arguments []string) reconcile.Controll
 				}
 			}
 
-			if given := argument(arguments, argEventSink); len(given) > 0 {
-				return runtime.EventSinkConfig{Endpoint: given[len(given)-1]}, nil
+			if endpoint, ok := line.Get(argEventSink); ok && endpoint != "" {
+				return runtime.EventSinkConfig{Endpoint: endpoint}, nil
 			}
 
 			return derive.None[runtime.EventSinkConfig]()
@@ -67,7 +54,7 @@ func EventSink(reader *configured.Reader, arguments []string) reconcile.Controll
 
 // KmsgLog says where the kernel's log is sent: where the kernel's arguments say,
 // and the configuration.
-func KmsgLog(reader *configured.Reader, arguments []string) reconcile.Controller {
+func KmsgLog(reader *configured.Reader, line cmdline.Line) reconcile.Controller {
 	return derive.One("runtime.KmsgLogConfigController", runtime.KmsgLogConfigID, []reconcile.Input{configured.Input()},
 		func(ctx context.Context, rt *reconcile.Runtime, _ runtime.KmsgLogConfig) (runtime.KmsgLogConfig, error) {
 			cfg, err := reader.Read(ctx, rt)
@@ -75,7 +62,7 @@ func KmsgLog(reader *configured.Reader, arguments []string) reconcile.Controller
 				return runtime.KmsgLogConfig{}, err
 			}
 
-			destinations, err := kernelDestinations(arguments)
+			destinations, err := kernelDestinations(line)
 			if err != nil {
 				return runtime.KmsgLogConfig{}, err
 			}
@@ -94,10 +81,14 @@ func KmsgLog(reader *configured.Reader, arguments []string) reconcile.Controller
 		})
 }
 
-func kernelDestinations(arguments []string) ([]*url.URL, error) {
+func kernelDestinations(line cmdline.Line) ([]*url.URL, error) {
 	var destinations []*url.URL
 
-	for _, text := range argument(arguments, argKernelLog) {
+	for _, text := range line.All(argKernelLog) {
+		if text == "" {
+			continue
+		}
+
 		destination, err := url.Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("reading the kernel's argument %s: %w", argKernelLog, err)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/basalt-os/basalt/internal/cmdline"
 )
 
 func TestTasks(t *testing.T) {
@@ -61,19 +63,19 @@ func TestKernelDestinations(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct {
-		arguments []string
-		want      []string
-		err       string
+		line string
+		want []string
+		err  string
 	}{
-		{arguments: []string{"quiet", "talos.logging.kernelish=tcp://a:1", "talos.logging.kernel="}},
+		{line: "quiet talos.logging.kernelish=tcp://a:1 talos.logging.kernel="},
 		{
-			arguments: []string{"talos.logging.kernel=tcp://[fdae::1]:8092", "talos.logging.kernel=udp://a:1"},
-			want:      []string{"tcp://[fdae::1]:8092", "udp://a:1"},
+			line: "talos.logging.kernel=tcp://[fdae::1]:8092 talos.logging.kernel=udp://a:1",
+			want: []string{"tcp://[fdae::1]:8092", "udp://a:1"},
 		},
-		{arguments: []string{"talos.logging.kernel=http://a:1"}, err: "not of the form"},
-		{arguments: []string{"talos.logging.kernel=tcp://%"}, err: "reading the kernel's argument"},
+		{line: "talos.logging.kernel=http://a:1", err: "not of the form"},
+		{line: "talos.logging.kernel=tcp://%", err: "reading the kernel's argument"},
 	} {
-		destinations, err := kernelDestinations(test.arguments)
+		destinations, err := kernelDestinations(cmdline.Parse(test.line))
 
 		var got []string
 		for _, d := range destinations {
@@ -81,11 +83,11 @@ func TestKernelDestinations(t *testing.T) {
 		}
 
 		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("%q (-want +got):\n%s", test.arguments, diff)
+			t.Errorf("%q (-want +got):\n%s", test.line, diff)
 		}
 
 		if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
-			t.Errorf("%q: got %v, want %q", test.arguments, err, test.err)
+			t.Errorf("%q: got %v, want %q", test.line, err, test.err)
 		}
 	}
 }
