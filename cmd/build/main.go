@@ -95,7 +95,7 @@ func checkSources(ctx context.Context, options build.Options) error {
 	}
 
 	return check.Run(ctx, check.Options{
-		Root: options.Root, Lint: tools["golangci-lint"], Vulnerable: tools["govulncheck"],
+		Root: options.Root, Lint: tools["golangci-lint"], Vulnerable: tools["govulncheck"], Dead: tools["deadcode"],
 		Programs: programs, Output: os.Stdout, Environment: []string{"CGO_ENABLED=0"},
 	})
 }

@@ -145,6 +145,7 @@ func toolsComponent() component {
 		programs: map[string]string{
 			"golangci-lint": "github.com/golangci/golangci-lint/v2/cmd/golangci-lint",
 			"govulncheck":   "golang.org/x/vuln/cmd/govulncheck",
+			"deadcode":      "golang.org/x/tools/cmd/deadcode",
 		},
 	}
 }

@@ -21,6 +21,7 @@ type Options struct {
 	Root        string    // the repository
 	Lint        string    // the golangci-lint program
 	Vulnerable  string    // the govulncheck program
+	Dead        string    // the deadcode program
 	Programs    []string  // compiled programs, looked at for known vulnerabilities
 	Output      io.Writer // for reports
 	Environment []string  // of the go command in nested modules; makes use of what the build has compiled
@@ -44,6 +45,7 @@ func steps() []step {
 		{"nested modules", vetNested},
 		{"generated code", generatedCode},
 		{"golangci-lint", lint},
+		{"dead code", deadCode},
 		{"vulnerabilities", vulnerabilities},
 	}
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,10 +102,32 @@ func TestVulnerabilities(t *testing.T) {
 	}
 }
 
+func TestDeadCode(t *testing.T) {
+	const dead = `[{"Path": "example.org/a/%s", "Funcs": [{"Name": "T.F", "Position": {"File": "f.go", "Line": 7}}]}]`
+
+	for name, test := range map[string]struct{ script, want string }{
+		"nothing":             {"echo '[]'", ""},
+		"a function":          {"echo '" + fmt.Sprintf(dead, "internal/a") + "'", "f.go:7: no program calls T.F"},
+		"of a library":        {"echo '" + fmt.Sprintf(dead, "pkg/a/internal/b") + "'", ""},
+		"of help for tests":   {"echo '" + fmt.Sprintf(dead, "internal/a/atest") + "'", ""},
+		"what does not build": {"echo broken; exit 1", "broken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := repository(t, map[string]string{"tool": "#!/bin/sh\n" + test.script + "\n"})
+			o.Dead = filepath.Join(o.Root, "tool")
+
+			report, err := deadCode(t.Context(), o)
+			if errors.Is(err, ErrFound) != (test.want != "") || !strings.Contains(report, test.want) {
+				t.Errorf("error %v, report %q", err, report)
+			}
+		})
+	}
+}
+
 func TestRunNamesWhatFailed(t *testing.T) {
 	o := repository(t, map[string]string{"go.mod": goMod + "require github.com/docker/docker v1.0.0\n", "a.go": "package a\n",
-		"lint": "#!/bin/sh\necho found it\nexit 1\n", "vulnerable": "#!/bin/sh\n"})
-	o.Lint, o.Vulnerable = filepath.Join(o.Root, "lint"), filepath.Join(o.Root, "vulnerable")
+		"lint": "#!/bin/sh\necho found it\nexit 1\n", "vulnerable": "#!/bin/sh\n", "dead": "#!/bin/sh\necho '[]'\n"})
+	o.Lint, o.Vulnerable, o.Dead = filepath.Join(o.Root, "lint"), filepath.Join(o.Root, "vulnerable"), filepath.Join(o.Root, "dead")
 
 	var out strings.Builder
 

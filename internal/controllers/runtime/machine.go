@@ -13,6 +13,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/cgroup"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/extension"
 	"github.com/basalt-os/basalt/internal/kmod/loader"
 	"github.com/basalt-os/basalt/internal/oom"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -45,6 +46,7 @@ func ofKernel(d Dependencies) []reconcile.Controller {
 		SecurityState(d.Sys),
 		LoadModules(d.Machine.Modules),
 		OOM(d.Config, oom.Machine{Proc: d.Proc, Cgroup: cgroup.Mountpoint}, time.Now),
+		Extensions(extension.RuntimeFile),
 		WatchdogTimer(watchdog.Machine{Load: func(name string) error { return d.Machine.Modules.Load(name) }}),
 	}
 }
