@@ -1,8 +1,11 @@
 package vm_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +26,7 @@ func TestPower(t *testing.T) {
 	requireFull(t)
 
 	c := start(t, vm.Options{
-		Injection: provision.InjectISO, Settings: settings(t),
+		Injection: provision.InjectISO, Settings: settings(t), ExtraArgs: "talos.dashboard.console=tty2",
 		Disks:  []provision.Disk{{Driver: "virtio", Size: 6 << 30}, {Driver: "virtio", Size: 1 << 30}},
 		Before: func(c *vm.Cluster) { writeAt(t, c.Machines[0].Disk(1), swapMagic, swapMagicAt) },
 	})
@@ -32,6 +35,22 @@ func TestPower(t *testing.T) {
 	c.Step("boot", func() { m.AwaitBooted(api, bootLimit, runs(version.Version)) })
 
 	config := m.StoredConfig(api)
+
+	c.Step("what the firmware says", func() {
+		if system, err := m.SystemInformation(t.Context(), api); err != nil || system.UUID != m.Node.UUID || system.SerialNumber != m.Node.Name {
+			t.Errorf("the machine is %+v, %v", system, err)
+		}
+	})
+	c.Step("the dashboard is on its terminal", func() {
+		c.Eventually(bootLimit, "the terminal shows the machine", func(ctx context.Context) error {
+			text, err := m.ReadFile(ctx, api, "/dev/vcs2")
+			if err == nil && !strings.Contains(text, "fingerprint") {
+				err = fmt.Errorf("it shows %q", text)
+			}
+
+			return err
+		})
+	})
 
 	for _, mode := range []machine.RebootRequest_Mode{
 		machine.RebootRequest_DEFAULT, machine.RebootRequest_POWERCYCLE, machine.RebootRequest_FORCE,
@@ -55,6 +74,19 @@ func TestPower(t *testing.T) {
 		}
 
 		m.AwaitOff(offLimit)
+		m.PowerOn()
+		m.AwaitBooted(api, bootLimit, runs(version.Version))
+		mustKeep(t, m, api, config)
+	})
+
+	c.Step("power button, and power on", func() {
+		m.Console.Skip()
+		m.PowerButton()
+
+		if !m.Said(`the power button was pressed`) {
+			t.Error("the machine has not heard of its power button")
+		}
+
 		m.PowerOn()
 		m.AwaitBooted(api, bootLimit, runs(version.Version))
 		mustKeep(t, m, api, config)

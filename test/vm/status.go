@@ -15,6 +15,7 @@ import (
 	"github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/config"
+	"github.com/basalt-os/basalt/internal/resources/hardware"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/trial"
 	"github.com/basalt-os/basalt/pkg/client"
@@ -87,6 +88,13 @@ func (m *Machine) AwaitBooted(api *client.Client, limit time.Duration, wanted fu
 	})
 
 	return entry.BootedEntry
+}
+
+// SystemInformation is what the machine's firmware says about it.
+func (m *Machine) SystemInformation(ctx context.Context, api *client.Client) (system hardware.SystemInformation, err error) {
+	err = get(m.On(ctx), api, hardware.SystemInformationID, &system)
+
+	return system, err
 }
 
 // BootID tells one boot of the machine from another.
