@@ -21,7 +21,8 @@ type drainFlags struct {
 
 func (d *drainFlags) add(cmd *cobra.Command, byDefault bool) {
 	cmd.Flags().BoolVar(&d.drain, "drain", byDefault,
-		"cordon the node and move its pods to others before, and let pods come to it again afterwards")
+		"cordon the node and move its pods to others before, and let pods come to it again afterwards; "+
+			"the node by itself takes a minute at most for that")
 	cmd.Flags().DurationVar(&d.timeout, "drain-timeout", 5*time.Minute, "how long pods may take to move")
 }
 
