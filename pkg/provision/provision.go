@@ -2,9 +2,9 @@
 //
 // A Cluster is described by a Spec, lives in a folder of its own and is looked
 // after by one host process, which holds everything that the nodes need around
-// them: their network, the image registry, the discovery service and the load
-// balancer in front of their API servers. What a node is made of is the
-// business of a provisioner: package container makes nodes out of namespaces,
+// them: their network, the image registry, the discovery service, a time server
+// and the load balancer in front of their API servers. What a node is made of is
+// the business of a provisioner: package container makes nodes out of namespaces,
 // package qemu makes them out of virtual machines. Package host is the process.
 package provision
 

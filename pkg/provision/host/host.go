@@ -16,6 +16,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/loadbalancer"
 	"github.com/basalt-os/basalt/internal/registry"
+	"github.com/basalt-os/basalt/internal/timeserver"
 	"github.com/basalt-os/basalt/pkg/provision"
 )
 
@@ -51,7 +52,7 @@ type host struct {
 }
 
 // Run hosts the cluster in a folder: it makes the network, serves registry,
-// discovery and load balancer on the gateway's address, starts all nodes, and
+// discovery, load balancer and time on the gateway's address, starts all nodes, and
 // answers on the folder's control socket until ctx ends or the control socket
 // asks it to stop. When it returns, the nodes have ended and the network and
 // the control groups are gone; the folder stays. It fails with [ErrNameTaken] when
@@ -187,6 +188,10 @@ func (h *host) serve(ctx context.Context, wg *sync.WaitGroup) (chan error, error
 	balancer := loadbalancer.New(h.Logger)
 	balancer.SetBackends(backends)
 	wg.Go(func() { failed <- balancer.Serve(ctx, balancerListener) })
+
+	if err := h.serveTime(ctx, wg, failed, timeserver.Port); err != nil {
+		return nil, err
+	}
 
 	return failed, h.provisioner.Serve(ctx, h.Cluster, wg, failed)
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/basalt-os/basalt/internal/dhcpserver"
 	"github.com/basalt-os/basalt/internal/gpt"
-	"github.com/basalt-os/basalt/internal/timeserver"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/host"
 )
@@ -32,26 +31,20 @@ const ConfigPort = 8090
 // Provisioner makes nodes out of virtual machines.
 type Provisioner struct{}
 
-// Serve gives the machines addresses and the time, and their configurations to
-// those that download them.
+// Serve gives the machines addresses, and their configurations to those that
+// download them.
 func (Provisioner) Serve(ctx context.Context, cluster *host.Cluster, wg *sync.WaitGroup, failed chan<- error) error {
-	gateway := cluster.Spec.Gateway()
-
-	clock, err := net.ListenPacket("udp4", netip.AddrPortFrom(gateway, timeserver.Port).String())
-	if err != nil {
-		return fmt.Errorf("serving the time: %w", err)
-	}
-
-	wg.Go(func() { report(failed, timeserver.Serve(ctx, clock)) })
 	wg.Go(func() {
-		report(failed, dhcpserver.Serve(ctx, host.BridgeName(cluster.Spec.Name), leases(cluster.Spec), cluster.Logger))
+		if err := dhcpserver.Serve(ctx, host.BridgeName(cluster.Spec.Name), leases(cluster.Spec), cluster.Logger); err != nil {
+			failed <- err
+		}
 	})
 
 	if cluster.Spec.Machines.Injection != provision.InjectHTTP {
 		return nil
 	}
 
-	listener, err := net.Listen("tcp4", netip.AddrPortFrom(gateway, ConfigPort).String())
+	listener, err := net.Listen("tcp4", netip.AddrPortFrom(cluster.Spec.Gateway(), ConfigPort).String())
 	if err != nil {
 		return fmt.Errorf("serving configurations: %w", err)
 	}
@@ -59,12 +52,6 @@ func (Provisioner) Serve(ctx context.Context, cluster *host.Cluster, wg *sync.Wa
 	host.ServeHTTP(ctx, wg, failed, &http.Server{Handler: configurations(cluster), ReadHeaderTimeout: time.Minute}, listener)
 
 	return nil
-}
-
-func report(failed chan<- error, err error) {
-	if err != nil {
-		failed <- err
-	}
 }
 
 // leases are what DHCP tells.
