@@ -9,6 +9,7 @@ import (
 
 	"github.com/basalt-os/basalt/pkg/client/clientconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
+	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 	"github.com/basalt-os/basalt/pkg/secrets"
 )
 
@@ -111,7 +112,7 @@ func Configure(spec *Spec, settings Settings) (map[string][]byte, *clientconfig.
 			config = output.ControlPlane
 		}
 
-		if configs[node.Name], err = named(config, node.Name); err != nil {
+		if configs[node.Name], err = personal(spec, config, node.Name); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -123,17 +124,24 @@ func Configure(spec *Spec, settings Settings) (map[string][]byte, *clientconfig.
 	return configs, output.Client, nil
 }
 
-// named gives a node's configuration the node's name.
-func named(config *machineconfig.Config, name string) ([]byte, error) {
-	patch, err := machineconfig.LoadPatch(fmt.Appendf(nil, "apiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\nhostname: %s\n", name),
-		machineconfig.Options{})
+// personal gives a node's configuration the node's name, and the host process as
+// time server where the configuration says nothing about the time. Machines are
+// told their time server by DHCP.
+func personal(spec *Spec, config *machineconfig.Config, name string) ([]byte, error) {
+	text := fmt.Appendf(nil, "apiVersion: v1alpha1\nkind: HostnameConfig\nauto: \"off\"\nhostname: %s\n", name)
+
+	if spec.Machines == nil && machineconfig.Find[document.TimeSyncConfig](config) == nil {
+		text = fmt.Appendf(text, "---\napiVersion: v1alpha1\nkind: TimeSyncConfig\nntp: {servers: [%s]}\n", spec.Gateway())
+	}
+
+	patch, err := machineconfig.LoadPatch(text, machineconfig.Options{})
 	if err != nil {
 		return nil, err
 	}
 
 	patched, err := config.Patch(patch)
 	if err != nil {
-		return nil, fmt.Errorf("naming node %s: %w", name, err)
+		return nil, fmt.Errorf("making the configuration of node %s: %w", name, err)
 	}
 
 	return patched.Bytes(), nil

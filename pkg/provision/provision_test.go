@@ -190,6 +190,54 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+// Container nodes ask the host process for the time, unless a patch says whom to
+// ask; machines learn it by DHCP.
+func TestConfigureTime(t *testing.T) {
+	for name, test := range map[string]struct {
+		machines *provision.Machines
+		patch    string
+		want     []string
+	}{
+		"containers":   {nil, "", []string{"10.5.0.1"}},
+		"own servers":  {nil, "apiVersion: v1alpha1\nkind: TimeSyncConfig\nntp: {servers: [192.0.2.7]}\n", []string{"192.0.2.7"}},
+		"older form":   {nil, "machine: {time: {servers: [192.0.2.7]}}\n", []string{"192.0.2.7"}},
+		"no time sync": {nil, "apiVersion: v1alpha1\nkind: TimeSyncConfig\nenabled: false\n", []string{machineconfig.DefaultTimeServer}},
+		"machines":     {&provision.Machines{}, "", []string{machineconfig.DefaultTimeServer}},
+	} {
+		s := spec(t, provision.Layout{ControlPlanes: 1})
+		s.Machines = test.machines
+
+		var settings provision.Settings
+
+		if test.patch != "" {
+			patch, err := machineconfig.LoadPatch([]byte(test.patch), machineconfig.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			settings.Patches.All = []machineconfig.Patch{patch}
+		}
+
+		configs, _, err := provision.Configure(s, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		config, err := machineconfig.Load(configs["test-controlplane-1"], machineconfig.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if warnings, err := config.Validate(machineconfig.Container); err != nil {
+			t.Errorf("%s: %v %v", name, warnings, err)
+		}
+
+		if diff := cmp.Diff(test.want, config.Machine().Time.Servers); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 // Machines whose code is translated are slow: their control planes get patience.
 func TestConfigureTranslated(t *testing.T) {
 	for accelerator, want := range map[provision.Accelerator]bool{provision.KVM: false, provision.TCG: true} {
