@@ -363,6 +363,34 @@ func snapshotIsWhole(t *testing.T, c *cluster) {
 	}
 }
 
+// clocksAreCompared compares all clocks with the time server of the cluster: no
+// internet is needed.
+func clocksAreCompared(t *testing.T, c *cluster) {
+	gateway := c.spec.Gateway().String()
+
+	for _, node := range c.spec.Nodes {
+		response, err := client.Check(c.api.Time.Time(on(t.Context(), node), &emptypb.Empty{}))
+		if err != nil {
+			t.Errorf("%s: %v", node.Name, err)
+
+			continue
+		}
+
+		message := response.GetMessages()[0]
+		if message.GetServer() != gateway {
+			t.Errorf("%s has asked %s, want %s", node.Name, message.GetServer(), gateway)
+		}
+
+		if apart := message.GetRemotetime().AsTime().Sub(message.GetLocaltime().AsTime()).Abs(); apart > 5*time.Second {
+			t.Errorf("%s: the clock is %s away from that of the same machine", node.Name, apart)
+		}
+	}
+
+	if out := c.program(t, "time", "-n", strings.Join(c.addresses(), ",")); strings.Count(out, gateway) != len(c.spec.Nodes) {
+		t.Errorf("got\n%s\nwant a line with %s for each node", out, gateway)
+	}
+}
+
 // logsFollow reads the kubelet's log on while a pod is made.
 func logsFollow(t *testing.T, c *cluster) {
 	ns := c.namespace(t)

@@ -58,6 +58,7 @@ func TestSmall(t *testing.T) {
 		{"RolesAreKept", rolesAreKept},
 		{"CallsFanOut", callsFanOut},
 		{"SnapshotIsWhole", snapshotIsWhole},
+		{"ClocksAreCompared", clocksAreCompared},
 		{"LogsFollow", logsFollow},
 		{"ImagesArePulledAndListed", imagesArePulledAndListed},
 	})
