@@ -88,6 +88,25 @@ func Bootstrap(ctx context.Context, c *client.Client, spec *Spec) error {
 	return nil
 }
 
+// Kubeconfig is an administrator's kubeconfig, made by the first control plane.
+// It waits until the node has what that takes.
+func Kubeconfig(ctx context.Context, c *client.Client, spec *Spec) ([]byte, error) {
+	first := spec.ByRole(ControlPlane)[0]
+
+	var kubeconfig []byte
+
+	err := retry(ctx, func(ctx context.Context) (err error) {
+		kubeconfig, err = c.Kubeconfig(client.WithNode(ctx, first.Address.String()))
+
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking node %s for a kubeconfig: %w", first.Name, err)
+	}
+
+	return kubeconfig, nil
+}
+
 // AwaitHealth waits until the cluster is healthy: etcd, the nodes and the
 // control plane, as the first control plane sees them. began is called with
 // the name of each check when it begins, and detail with what it waits for.
