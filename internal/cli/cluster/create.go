@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,11 +43,14 @@ type createOptions struct {
 	root, images           string
 	wait                   bool
 	waitTimeout            time.Duration
-	keep                   bool
+	keep, skipKubeconfig   bool
 	clientFile             string // empty: the user's own
+
+	cpusWorkers, memoryWorkers string // empty: as cpus and memory
 
 	patches, controlPlanePatches, workerPatches []string
 
+	settings settingOptions
 	machines machineOptions
 }
 
@@ -59,6 +63,14 @@ const (
 func newCreate(t *target) *cobra.Command {
 	o := createOptions{target: t}
 
+	command := o.command()
+	command.AddCommand(newCreateMachines(t), newCreateDocker())
+
+	return command
+}
+
+// command is "cluster create" itself.
+func (o *createOptions) command() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "create",
 		Short: "Create a cluster on this machine",
@@ -69,7 +81,9 @@ A container node runs Basalt's own init over the root tree that "make build"
 makes. A virtual machine boots an image of "make image"; it runs under KVM where
 a kernel really boots under it, and in emulation elsewhere. Images come from the
 local image layout, so no internet is needed. When the cluster exists already,
-nothing is changed; stopped nodes are started again.`,
+nothing is changed; stopped nodes are started again.
+
+Flags that say nothing about nodes of the chosen kind are refused.`,
 		Example: `  basaltctl cluster create
   basaltctl cluster create --name big --controlplanes 3 --workers 2 --cidr 10.6.0.0/24
   basaltctl cluster create --config-patch @patch.yaml --memory 2GiB --cpus 1.5
@@ -84,14 +98,16 @@ nothing is changed; stopped nodes are started again.`,
 	flags.IntVar(&o.workers, "workers", 1, "number of worker nodes")
 	flags.StringVar(&o.cpus, "cpus", "", "processors of each node, such as 1.5 (default: no limit; 2 for machines)")
 	flags.StringVar(&o.memory, "memory", "", "memory of each node, such as 2GiB (default: no limit; 2GiB for machines)")
+	flags.StringVar(&o.cpusWorkers, "cpus-workers", "", "processors of each worker (default: as --cpus)")
+	flags.StringVar(&o.memoryWorkers, "memory-workers", "", "memory of each worker (default: as --memory)")
+	flags.BoolVar(&o.skipKubeconfig, "skip-kubeconfig", false, "do not write client configurations")
 	flags.StringVar(&o.root, "root-tree", besideProgram("root"), "folder with the root tree of container nodes")
 	flags.StringArrayVar(&o.patches, "config-patch", nil, "patch for all machine configurations, or @file (repeatable)")
 	flags.StringArrayVar(&o.controlPlanePatches, "config-patch-control-plane", nil, "patch for control planes, or @file (repeatable)")
 	flags.StringArrayVar(&o.workerPatches, "config-patch-worker", nil, "patch for workers, or @file (repeatable)")
 	o.commonFlags(flags)
+	o.settings.flags(flags)
 	o.machines.flags(flags)
-
-	command.AddCommand(newCreateMachines(t), newCreateDocker())
 
 	return command
 }
@@ -131,7 +147,7 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 
-	spec, settings, err := o.spec()
+	spec, settings, err := o.spec(cmd.Flags())
 	if err != nil {
 		return err
 	}
@@ -221,6 +237,7 @@ func (o *createOptions) resume(ctx context.Context, cmd *cobra.Command, printer 
 // not.
 func (o *createOptions) ignored(cmd *cobra.Command, spec *provision.Spec) []string {
 	has := map[string]string{
+		"provisioner":        spec.Provisioner,
 		"controlplanes":      strconv.Itoa(len(spec.ByRole(provision.ControlPlane))),
 		"workers":            strconv.Itoa(len(spec.ByRole(provision.Worker))),
 		"cidr":               spec.Network.String(),
@@ -229,22 +246,52 @@ func (o *createOptions) ignored(cmd *cobra.Command, spec *provision.Spec) []stri
 		"images":             spec.Images,
 	}
 
+	// These act on a cluster that exists too.
+	acting := []string{"name", "state", "wait", "wait-timeout", "keep-failed", "skip-kubeconfig", "talosconfig-destination"}
+
 	var ignored []string
 
-	for _, name := range []string{
-		"controlplanes", "workers", "cidr", "kubernetes-version", "cpus", "memory", "root-tree", "images",
-		"config-patch", "config-patch-control-plane", "config-patch-worker",
-	} {
-		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed && flag.Value.String() != has[name] {
-			ignored = append(ignored, "--"+name)
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if !slices.Contains(acting, flag.Name) && flag.Value.String() != has[flag.Name] {
+			ignored = append(ignored, "--"+flag.Name)
 		}
-	}
+	})
 
 	return ignored
 }
 
+// misplaced refuses the flags that were given and say nothing about nodes of the
+// chosen kind.
+func (o *createOptions) misplaced(given *pflag.FlagSet) error {
+	if o.provisioner == machines {
+		if given.Changed("root-tree") {
+			return errors.New("--root-tree is for container nodes: machines have their root tree in what they boot")
+		}
+
+		return nil
+	}
+
+	var (
+		names []string
+		only  = pflag.NewFlagSet("", pflag.ContinueOnError)
+	)
+
+	new(machineOptions).flags(only)
+	only.VisitAll(func(flag *pflag.Flag) {
+		if given.Changed(flag.Name) {
+			names = append(names, "--"+flag.Name)
+		}
+	})
+
+	if len(names) == 0 {
+		return nil
+	}
+
+	return fmt.Errorf("%s: for machines alone, and container nodes are none: add --provisioner %s, or leave it out", strings.Join(names, ", "), machines)
+}
+
 // spec turns the flags into a description of the cluster.
-func (o *createOptions) spec() (*provision.Spec, provision.Settings, error) {
+func (o *createOptions) spec(given *pflag.FlagSet) (*provision.Spec, provision.Settings, error) {
 	var (
 		errs     []error
 		settings provision.Settings
@@ -288,12 +335,16 @@ func (o *createOptions) spec() (*provision.Spec, provision.Settings, error) {
 
 	spec.Images, err = filepath.Abs(o.images)
 	note(err)
+	note(o.settings.configure(spec, &settings))
 
 	switch o.provisioner {
 	case containers:
+		note(o.misplaced(given))
+
 		spec.Root, err = filepath.Abs(o.root)
 		note(err)
 	case machines:
+		note(o.misplaced(given))
 		note(o.machines.describe(spec, &layout, &settings))
 	default:
 		note(fmt.Errorf("--provisioner %q: there are %s and %s", o.provisioner, containers, machines))
@@ -318,7 +369,7 @@ func (o *createOptions) layout() (provision.Layout, error) {
 		into         *provision.Share
 	}{
 		{"", o.cpus, o.memory, &layout.ControlPlane},
-		{"-workers", cmp.Or(o.machines.cpusWorkers, o.cpus), cmp.Or(o.machines.memoryWorkers, o.memory), &layout.Worker},
+		{"-workers", cmp.Or(o.cpusWorkers, o.cpus), cmp.Or(o.memoryWorkers, o.memory), &layout.Worker},
 	} {
 		var err error
 

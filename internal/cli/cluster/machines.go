@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,15 +15,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/basalt-os/basalt/internal/cli/steps"
-	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/provision"
 	"github.com/basalt-os/basalt/pkg/provision/qemu"
 )
 
-// machineOptions are the flags about virtual machines.
+// machineOptions are the flags about virtual machines alone.
 type machineOptions struct {
-	arch                       string
-	cpusWorkers, memoryWorkers string
+	arch string
 
 	boot                                      string
 	diskImage, iso, usb, uki, vmlinuz, initrd string
@@ -42,11 +39,8 @@ type machineOptions struct {
 	extraDisksOnControlPlanes                 bool
 	badClock                                  bool
 	mtu                                       int
-	nameservers, mirrors                      []string
-	dnsDomain, installImage                   string
-	contract                                  string // empty: the newest
-	discovery, kubeSpan, skipInstall          bool
-	skipKubeconfig                            bool
+	installImage                              string
+	skipInstall                               bool
 	accelerator                               string
 }
 
@@ -55,8 +49,6 @@ func image(name string) string { return filepath.Join(besideProgram("image"), na
 
 func (m *machineOptions) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&m.arch, "arch", runtime.GOARCH, "architecture of the machines")
-	flags.StringVar(&m.cpusWorkers, "cpus-workers", "", "processors of each worker (default: as --cpus)")
-	flags.StringVar(&m.memoryWorkers, "memory-workers", "", "memory of each worker (default: as --memory)")
 	flags.StringVar(&m.boot, "boot", "", "what the machines boot: disk-image, iso, usb, uki or kernel (default disk-image)")
 	flags.StringVar(&m.diskImage, "disk-image-path", "", "disk image that the first disk begins as")
 	flags.StringVar(&m.iso, "iso-path", "", "ISO to boot from a CD")
@@ -84,14 +76,8 @@ func (m *machineOptions) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&m.extraDisksOnControlPlanes, "extra-disks-on-controlplanes", false, "give control planes the extra disks too")
 	flags.BoolVar(&m.badClock, "bad-rtc", false, "start the machines with a clock that is years behind")
 	flags.IntVar(&m.mtu, "mtu", 1500, "MTU of the machines' network")
-	flags.StringSliceVar(&m.nameservers, "nameservers", nil, "name servers of the nodes (default: those of this machine)")
-	flags.StringSliceVar(&m.mirrors, "registry-mirror", nil, "mirrors of registries, as <registry host>=<mirror URL>")
-	flags.StringVar(&m.dnsDomain, "dns-domain", machineconfig.DefaultDNSDomain, "domain of the cluster's DNS")
 	flags.StringVar(&m.installImage, "install-image", "", "installer image that the machines install (default: what they run)")
 	flags.BoolVar(&m.skipInstall, "skip-unattended-install-config", false, "do not have the machines install themselves to their first disk")
-	flags.BoolVar(&m.discovery, "with-cluster-discovery", true, "let the nodes find each other by the discovery service")
-	flags.BoolVar(&m.kubeSpan, "with-kubespan", false, "mesh the nodes over WireGuard")
-	flags.BoolVar(&m.skipKubeconfig, "skip-kubeconfig", false, "do not write client configurations")
 	flags.StringVar(&m.accelerator, "accelerator", "", "what runs the machines: kvm or tcg (default: what a probe finds)")
 }
 
@@ -128,7 +114,7 @@ func (m *machineOptions) describe(spec *provision.Spec, layout *provision.Layout
 	}
 
 	note(m.layOut(layout))
-	note(m.configure(spec, layout, settings))
+	m.install(spec, layout, settings)
 
 	return errors.Join(errs...)
 }
@@ -280,39 +266,14 @@ func nth(list []string, i int) string {
 	return ""
 }
 
-// configure adds what the configurations of machines say.
-func (m *machineOptions) configure(spec *provision.Spec, layout *provision.Layout, settings *provision.Settings) error {
-	settings.DNSDomain, settings.KubeSpan, settings.NoDiscovery = m.dnsDomain, m.kubeSpan, !m.discovery
-	settings.InstallImage, settings.Contract = m.installImage, m.contract
-
-	for _, text := range m.mirrors {
-		mirror, err := machineconfig.ParseRegistryMirror(text)
-		if err != nil {
-			return fmt.Errorf("--registry-mirror: %w", err)
-		}
-
-		settings.Mirrors = append(settings.Mirrors, mirror)
-	}
-
-	if len(m.nameservers) > 0 {
-		spec.Resolvers = nil
-	}
-
-	for _, text := range m.nameservers {
-		address, err := netip.ParseAddr(text)
-		if err != nil {
-			return fmt.Errorf("--nameservers: %w", err)
-		}
-
-		spec.Resolvers = append(spec.Resolvers, address)
-	}
+// install says what the machines install, and where to.
+func (m *machineOptions) install(spec *provision.Spec, layout *provision.Layout, settings *provision.Settings) {
+	settings.InstallImage = m.installImage
 
 	// A disk image is installed already.
 	if !m.skipInstall && spec.Machines.Boot.Source != provision.BootDisk && len(layout.ControlPlane.Disks) > 0 {
 		settings.InstallDisk = diskPath(layout.ControlPlane.Disks[0].Driver)
 	}
-
-	return nil
 }
 
 // diskPath is what the first disk of a driver is called.

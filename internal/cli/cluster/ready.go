@@ -90,7 +90,7 @@ func (o *createOptions) await(ctx context.Context, printer *steps.Printer, spec 
 		return err
 	}
 
-	if o.machines.skipKubeconfig {
+	if o.skipKubeconfig {
 		return nil
 	}
 

@@ -56,7 +56,9 @@ func newCreateMachines(t *target) *cobra.Command {
 	o := machinesOptions{createOptions: createOptions{target: t, provisioner: machines}}
 
 	// What this command has no flags for is as usual.
-	o.machines.flags(pflag.NewFlagSet("", pflag.ContinueOnError))
+	usual := pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.settings.flags(usual)
+	o.machines.flags(usual)
 
 	command := &cobra.Command{
 		Use:   "qemu",
@@ -84,9 +86,9 @@ already. "maintenance" leaves them without a configuration. "cluster create
 	flags.IntVar(&o.controlPlanes, "controlplanes", 1, "number of control plane nodes")
 	flags.IntVar(&o.workers, "workers", 1, "number of worker nodes")
 	flags.StringVar(&o.cpus, "cpus-controlplanes", "2.0", "processors of each control plane")
-	flags.StringVar(&o.machines.cpusWorkers, "cpus-workers", "2.0", "processors of each worker")
+	flags.StringVar(&o.cpusWorkers, "cpus-workers", "2.0", "processors of each worker")
 	textVar(flags, &o.memory, "memory-controlplanes", "2.0GiB", memoryKind, "memory of each control plane")
-	textVar(flags, &o.machines.memoryWorkers, "memory-workers", "2.0GiB", memoryKind, "memory of each worker")
+	textVar(flags, &o.memoryWorkers, "memory-workers", "2.0GiB", memoryKind, "memory of each worker")
 	textVar(flags, &o.machines.disks, "disks", "virtio:10GiB,virtio:6GiB", disksKind, "disks of each machine, as <driver>:<size>[:serial=<serial>]")
 	flags.StringSliceVar(&o.presets, "presets", []string{presetISO},
 		"how the machines begin: "+strings.Join([]string{presetISO, presetPXE, presetDiskImage, presetMaintenance}, ", "))
@@ -95,7 +97,7 @@ already. "maintenance" leaves them without a configuration. "cluster create
 	flags.StringArrayVar(&o.workerPatches, "config-patch-workers", nil, "patch for workers, or @file (repeatable)")
 	flags.StringVar(&o.talosconfig, "talosconfig-destination", "", "file for the client configuration (default: the user's own)")
 	flags.IntVar(&o.machines.mtu, "mtu", 1500, "MTU of the machines' network")
-	flags.StringSliceVar(&o.machines.mirrors, "registry-mirror", nil, "mirrors of registries, as <registry host>=<mirror URL>")
+	flags.StringSliceVar(&o.settings.mirrors, "registry-mirror", nil, "mirrors of registries, as <registry host>=<mirror URL>")
 
 	// Images are those of the build; there is no service that makes them.
 	flags.StringVar(&o.factory, "image-factory-url", "", "not supported: images are those of \"make image\"")
@@ -149,7 +151,7 @@ func (o *machinesOptions) translate(flags *pflag.FlagSet) error {
 	o.machines.boot = map[string]string{
 		presetISO: string(provision.BootISO), presetPXE: string(provision.BootKernel), presetDiskImage: string(provision.BootDisk),
 	}[begins[0]]
-	o.machines.contract, o.clientFile = o.version, o.talosconfig
+	o.settings.contract, o.clientFile = o.version, o.talosconfig
 
 	return errors.Join(errs...)
 }
