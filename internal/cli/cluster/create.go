@@ -83,7 +83,9 @@ a kernel really boots under it, and in emulation elsewhere. Images come from the
 local image layout, so no internet is needed. When the cluster exists already,
 nothing is changed; stopped nodes are started again.
 
-Flags that say nothing about nodes of the chosen kind are refused.`,
+With --wait=false the command ends once the cluster has begun and its client
+configurations are written. Flags that say nothing about nodes of the chosen kind
+are refused.`,
 		Example: `  basaltctl cluster create
   basaltctl cluster create --name big --controlplanes 3 --workers 2 --cidr 10.6.0.0/24
   basaltctl cluster create --config-patch @patch.yaml --memory 2GiB --cpus 1.5
@@ -117,7 +119,7 @@ func (o *createOptions) commonFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.cidr, "cidr", "10.5.0.0/24", "address range of the nodes")
 	flags.StringVar(&o.kubernetesVersion, "kubernetes-version", machineconfig.DefaultKubernetesVersion, "version of Kubernetes")
 	flags.StringVar(&o.images, "images", besideProgram("oci"), "folder with the OCI image layout")
-	flags.BoolVar(&o.wait, "wait", true, "wait until the cluster is healthy")
+	flags.BoolVar(&o.wait, "wait", true, "wait until the cluster is healthy, not only until it has begun")
 	flags.DurationVar(&o.waitTimeout, "wait-timeout", 0, "how long to wait at most (default 10m, and 30m for machines)")
 	flags.BoolVar(&o.keep, "keep-failed", false, "keep what there is when something fails, to look at it")
 }
@@ -170,9 +172,9 @@ func (o *createOptions) run(ctx context.Context, cmd *cobra.Command) error {
 		return o.fail(ctx, cmd, err)
 	}
 
-	cmd.Printf("\nCluster %q is %s after %s.\n", spec.Name, map[bool]string{true: "ready", false: "started"}[o.wait],
+	cmd.Printf("\nCluster %q is %s after %s.\n", spec.Name, map[bool]string{true: "ready", false: "started"}[o.wait && configured(spec)],
 		time.Since(begin).Round(100*time.Millisecond))
-	o.explain(cmd)
+	o.explain(cmd, spec)
 
 	return nil
 }
@@ -222,13 +224,13 @@ func (o *createOptions) resume(ctx context.Context, cmd *cobra.Command, printer 
 		return err
 	}
 
-	if o.wait {
+	if configured(spec) {
 		if err := o.await(ctx, printer, spec); err != nil {
 			return err
 		}
 	}
 
-	o.explain(cmd)
+	o.explain(cmd, spec)
 
 	return nil
 }

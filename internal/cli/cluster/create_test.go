@@ -1,17 +1,131 @@
 package cluster
 
 import (
+	"bytes"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/basalt-os/basalt/pkg/client/clientconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
 	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 	"github.com/basalt-os/basalt/pkg/provision"
 )
+
+// testSpec describes a small cluster.
+func testSpec(t *testing.T, machines *provision.Machines) *provision.Spec {
+	t.Helper()
+
+	network := netip.MustParsePrefix("10.5.0.0/24")
+
+	nodes, err := provision.Layout{ControlPlanes: 1, Workers: 1}.Nodes("test", network)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return &provision.Spec{Name: "test", Provisioner: containers, Network: network, Nodes: nodes, Machines: machines}
+}
+
+// Whatever is waited for, the cluster begins, and the next steps that are printed
+// hold: the files that they name are there.
+func TestCreateBegins(t *testing.T) {
+	for name, test := range map[string]struct {
+		machines        *provision.Machines
+		args            []string
+		calls           []string
+		files           bool // kubeconfig, and the context in the user's configuration
+		printed, absent []string
+	}{
+		"wait": {
+			calls: []string{"version", "bootstrap", "health", "kubeconfig"}, files: true,
+			printed: []string{" health\n", " get nodes -o wide\n"},
+		},
+		"do not wait": {
+			args:  []string{"--wait=false"},
+			calls: []string{"version", "bootstrap", "kubeconfig"}, files: true,
+			printed: []string{" health\n", "/test/kubeconfig get nodes -o wide\n", " cluster destroy --name test --state "},
+		},
+		"no client configurations": {
+			args:    []string{"--wait=false", "--skip-kubeconfig"},
+			calls:   []string{"version", "bootstrap"},
+			printed: []string{"/test/talosconfig health\n", "/test/talosconfig kubeconfig\n"}, absent: []string{"--kubeconfig"},
+		},
+		"machines without configurations": {
+			machines: &provision.Machines{Injection: provision.InjectNone},
+			printed: []string{
+				"apply-config --insecure -n 10.5.0.2 -f ", "/test/nodes/test-controlplane-1/config.yaml\n", "/test/talosconfig bootstrap\n",
+			},
+			absent: []string{"--kubeconfig", " health"},
+		},
+		"other flags": {
+			args:  []string{"--wait=false", "--workers", "1", "--disks", "virtio:1GiB", "--registry-mirror", "a=http://b"},
+			calls: []string{"version", "bootstrap", "kubeconfig"}, files: true,
+			printed: []string{"created: --disks, --registry-mirror has no effect"},
+		},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", ""), func(t *testing.T) {
+			state := t.TempDir()
+			user := filepath.Join(t.TempDir(), "config")
+			t.Setenv("TALOSCONFIG", user)
+
+			folder := provision.Open(state, "test")
+			node := fakeCluster(t, testSpec(t, test.machines), folder)
+
+			var out bytes.Buffer
+
+			command := New()
+			command.SetOut(&out)
+			command.SetErr(&out)
+			command.SetArgs(append([]string{"create", "--name", "test", "--state", state, "--wait-timeout", "1m"}, test.args...))
+
+			if err := command.ExecuteContext(t.Context()); err != nil {
+				t.Fatalf("%v\n%s", err, &out)
+			}
+
+			if diff := cmp.Diff(test.calls, node.calls); diff != "" {
+				t.Error(diff)
+			}
+
+			assertFiles(t, folder, user, test.files)
+
+			for _, want := range test.printed {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("no %q in\n%s", want, &out)
+				}
+			}
+
+			for _, not := range test.absent {
+				if strings.Contains(out.String(), not) {
+					t.Errorf("%q is in\n%s", not, &out)
+				}
+			}
+		})
+	}
+}
+
+// assertFiles wants the client configurations, or none of them.
+func assertFiles(t *testing.T, folder provision.Folder, user string, want bool) {
+	t.Helper()
+
+	kubeconfig, err := os.ReadFile(folder.Kubeconfig())
+	if got := err == nil && string(kubeconfig) == fakeKubeconfig; got != want {
+		t.Errorf("a kubeconfig: got %t (%v), want %t", got, err, want)
+	}
+
+	config, err := clientconfig.LoadOrNew(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if got := config.Context == "test"; got != want {
+		t.Errorf("the user's context is %q", config.Context)
+	}
+}
 
 // parsed is what the flags describe.
 func parsed(t *testing.T, args ...string) (*provision.Spec, provision.Settings, error) {

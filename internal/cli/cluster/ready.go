@@ -48,9 +48,7 @@ func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec
 		return err
 	}
 
-	if !o.wait || spec.Machines != nil && spec.Machines.Injection == provision.InjectNone {
-		o.wait = false
-
+	if !configured(spec) {
 		return nil
 	}
 
@@ -63,7 +61,14 @@ func (o *createOptions) create(ctx context.Context, printer *steps.Printer, spec
 	return o.await(ctx, printer, spec)
 }
 
-// await waits until the cluster is healthy and writes the client files.
+// configured says whether nodes get their configurations from this program. Those
+// that do not wait for a person, and nothing can be waited for.
+func configured(spec *provision.Spec) bool {
+	return spec.Machines == nil || spec.Machines.Injection != provision.InjectNone
+}
+
+// await has the cluster begin, waits until it is healthy if that is wanted, and
+// writes the client files.
 func (o *createOptions) await(ctx context.Context, printer *steps.Printer, spec *provision.Spec) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.waitTimeout, fmt.Errorf("not ready within %s", o.waitTimeout))
 	defer cancel()
@@ -86,8 +91,10 @@ func (o *createOptions) await(ctx context.Context, printer *steps.Printer, spec 
 		return err
 	}
 
-	if err := o.awaitHealth(ctx, printer, c, spec); err != nil {
-		return err
+	if o.wait {
+		if err := o.awaitHealth(ctx, printer, c, spec); err != nil {
+			return err
+		}
 	}
 
 	if o.skipKubeconfig {
@@ -124,9 +131,7 @@ func (o *createOptions) awaitHealth(ctx context.Context, printer *steps.Printer,
 // writeClientFiles fetches the kubeconfig and makes the cluster the current
 // context of the user's client configuration.
 func (o *createOptions) writeClientFiles(ctx context.Context, c *client.Client, spec *provision.Spec) error {
-	first := spec.ByRole(provision.ControlPlane)[0].Address.String()
-
-	kubeconfig, err := c.Kubeconfig(client.WithNode(ctx, first))
+	kubeconfig, err := provision.Kubeconfig(ctx, c, spec)
 	if err != nil {
 		return err
 	}
@@ -177,23 +182,48 @@ func replaceContext(config, from *clientconfig.Config, name string) error {
 	return nil
 }
 
-// explain says what to type next.
-func (o *createOptions) explain(cmd *cobra.Command) {
-	program := "basaltctl"
-	kubectl := "kubectl"
+// explain says what to type next, as far as it holds: client configurations may
+// be elsewhere than usual, and machines may wait for their configurations.
+func (o *createOptions) explain(cmd *cobra.Command, spec *provision.Spec) {
+	program, kubectl, chosen := "basaltctl", "kubectl", "--name "+o.name
 
 	if self, err := os.Executable(); err == nil {
 		program = relative(self)
 		kubectl = relative(filepath.Join(filepath.Dir(self), "kubectl"))
 	}
 
-	cmd.Printf(`
-Look at the nodes:       %[1]s health
-                         %[1]s get members
-                         %[1]s dashboard
-Look at Kubernetes:      %[2]s --kubeconfig %[3]s get nodes -o wide
-Remove the cluster:      %[1]s cluster destroy --name %[4]s
-`, program, kubectl, o.folder().Kubeconfig(), o.name)
+	if cmd.Flags().Changed("state") {
+		chosen += " --state " + o.state
+	}
+
+	line := func(what, format string, args ...any) { cmd.Printf("%-24s %s\n", what, fmt.Sprintf(format, args...)) }
+	asClient := program
+
+	switch {
+	case o.skipKubeconfig || !configured(spec):
+		asClient += " --talosconfig " + o.folder().Talosconfig()
+	case o.clientFile != "":
+		asClient += " --talosconfig " + o.clientFile
+	}
+
+	cmd.Println()
+
+	switch first := spec.ByRole(provision.ControlPlane)[0]; {
+	case !configured(spec):
+		line("Look at the machines:", "%s cluster show %s", program, chosen)
+		line("Configure each of them:", "%s apply-config --insecure -n %s -f %s", program, first.Address, o.folder().NodeConfig(first.Name))
+		line("Then begin the cluster:", "%s bootstrap", asClient)
+	case o.skipKubeconfig:
+		line("Look at the nodes:", "%s health", asClient)
+		line("Get a kubeconfig:", "%s kubeconfig", asClient)
+	default:
+		line("Look at the nodes:", "%s health", asClient)
+		line("", "%s get members", asClient)
+		line("", "%s dashboard", asClient)
+		line("Look at Kubernetes:", "%s --kubeconfig %s get nodes -o wide", kubectl, o.folder().Kubeconfig())
+	}
+
+	line("Remove the cluster:", "%s cluster destroy %s", program, chosen)
 }
 
 // relative shortens a path below the working directory.
