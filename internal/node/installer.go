@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/service"
 	"github.com/basalt-os/basalt/internal/service/container"
@@ -302,11 +304,14 @@ func (n *Node) beforeBoot(ctx context.Context) (bool, error) {
 	}
 
 	for {
+		n.tellInstallation(ctx, install, runtime.UnattendedInstallPhaseInstalling, nil)
+
 		err := n.sequencer.Run(ctx, n.installSequence(cfg))
 		if err == nil {
 			break
 		}
 
+		n.tellInstallation(ctx, install, runtime.UnattendedInstallPhaseFailed, err)
 		n.logger.Error("the machine is not installed: trying again", "in", installRetry, "error", err)
 
 		select {
@@ -326,10 +331,37 @@ func (n *Node) beforeBoot(ctx context.Context) (bool, error) {
 	}
 
 	if install.Reboot != nil && !*install.Reboot {
+		n.tellInstallation(ctx, install, runtime.UnattendedInstallPhaseWaitingForReboot, nil)
+
 		return false, nil
 	}
 
+	n.tellInstallation(ctx, install, runtime.UnattendedInstallPhaseInstalled, nil)
+
 	return true, n.endNode(ctx, machine.Reboot, machine.Restart, n.stopPhases()...)
+}
+
+// tellInstallation shows how far the installation has come that the configuration
+// asks for.
+func (n *Node) tellInstallation(
+	ctx context.Context, install *document.UnattendedInstallConfig, phase runtime.UnattendedInstallPhase, failure error,
+) {
+	status := runtime.UnattendedInstallStatus{Image: imageOf(install), Phase: phase}
+	if failure != nil {
+		status.Error = failure.Error()
+	}
+
+	if err := resource.Put(ctx, n.store, installOwner, runtime.UnattendedInstallStatusID, status); err != nil {
+		n.logger.Error("telling how far the installation is", "error", err)
+	}
+}
+
+// installOwner owns the status of the installation.
+const installOwner = "runtime.UnattendedInstallController"
+
+// imageOf is the installer's image; one that is not named is of this version.
+func imageOf(install *document.UnattendedInstallConfig) string {
+	return cmp.Or(install.Installer.Image, payload.Image(version.Version))
 }
 
 // installRetry is the pause between attempts to install.
@@ -383,12 +415,7 @@ func (n *Node) installFrom(ctx context.Context, cfg *machineconfig.Config) error
 		return err
 	}
 
-	image := install.Installer.Image
-	if image == "" {
-		image = payload.Image(version.Version)
-	}
-
-	args := []string{"--disk", disk}
+	image, args := imageOf(install), []string{"--disk", disk}
 	if wipe {
 		args = append(args, "--zero")
 	}
