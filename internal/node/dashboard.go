@@ -16,25 +16,16 @@ const dashboardID = "dashboard"
 // logTerminal is where the kernel's log is.
 const logTerminal = "/dev/tty1"
 
-// terminal is the path of the terminal for the dashboard; "" when there is none.
-func (n *Node) terminal() string {
-	if n.platform.isContainer() {
-		return ""
-	}
-
-	return console.Terminal(n.platform.arguments, "/sys", "/dev")
-}
-
-// dashboardService is the dashboard on a terminal.
-func (n *Node) dashboardService(terminal string) service.Definition {
+// dashboardService is the dashboard on its terminal.
+func (n *Node) dashboardService() service.Definition {
 	return service.Definition{
 		ID:        dashboardID,
 		DependsOn: []string{"machined"},
 		Prepare: func(context.Context) (service.Runner, error) {
-			return &screen{terminal: terminal, Runner: process.Runner{
+			return &screen{terminal: n.terminal, Runner: process.Runner{
 				Process: process.Process{
 					Path: initBinary, Args: []string{dashboardID}, Env: append(n.environment(), "TERM=linux"),
-					UID: console.User, GID: console.User, Terminal: terminal,
+					UID: console.User, GID: console.User, Terminal: n.terminal,
 					Group: groupDashboard, KillGroup: true,
 				},
 				Starter: n.reaper,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/basalt-os/basalt/internal/console"
 	"github.com/basalt-os/basalt/internal/devices"
 	"github.com/basalt-os/basalt/internal/early"
 	"github.com/basalt-os/basalt/internal/kmod/loader"
@@ -22,6 +23,8 @@ func (n *Node) prepareMachine() error {
 	if n.modules, err = loader.Open("/sys", n.platform.arguments); err != nil {
 		return err
 	}
+
+	n.terminal = console.Terminal(n.platform.arguments, "/sys", "/dev")
 
 	return early.Run(early.Linux{Modules: n.modules}, n.platform.arguments, n.logger)
 }

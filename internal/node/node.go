@@ -64,6 +64,7 @@ type Node struct {
 	loader     bootLoader
 	onDisk     atomic.Bool    // EPHEMERAL is mounted
 	modules    *loader.Loader // of a machine
+	terminal   string         // for the dashboard; empty when there is none
 
 	wg  sync.WaitGroup // of all goroutines that live as long as the node
 	end chan machine.Power

@@ -44,7 +44,7 @@ func (n *Node) initializeSequence() machine.Sequence {
 		}})
 	}
 
-	if n.terminal() != "" {
+	if n.terminal != "" {
 		phases = append(phases, machine.Phase{Name: "dashboard", Tasks: []machine.Task{
 			task("startDashboard", 0, n.startService(dashboardID)),
 		}})

@@ -38,8 +38,8 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 
-	if terminal := n.terminal(); terminal != "" {
-		if err := n.supervisor.Add(n.dashboardService(terminal)); err != nil {
+	if n.terminal != "" {
+		if err := n.supervisor.Add(n.dashboardService()); err != nil {
 			return err
 		}
 	}
