@@ -1,6 +1,10 @@
 package document
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -134,10 +138,50 @@ func (c *KubeAuthorizerConfig) Check() []Fault {
 func (c *TrustedRootsConfig) Check() []Fault {
 	var f faults
 
-	_, err := secrets.ParseCertificates([]byte(c.Certificates))
+	err := checkAuthorities([]byte(c.Certificates))
 	f.ok(err == nil, "certificates", "expected certificates: %v", err)
 
 	return f
+}
+
+// checkAuthorities says what keeps PEM text from being part of a bundle that
+// everybody may read: all of it must be certificates.
+func checkAuthorities(text []byte) error {
+	const begin = "-----BEGIN"
+
+	number := 0
+
+	for {
+		block, rest := pem.Decode(text)
+		skipped := text[:len(text)-len(rest)]
+
+		if block == nil && !bytes.Contains(text, []byte(begin)) {
+			break
+		}
+
+		number++
+
+		// What cannot be decoded is skipped on the way to the next block.
+		if block == nil || bytes.Count(skipped, []byte(begin)) > 1 {
+			return fmt.Errorf("PEM block %d is damaged", number)
+		}
+
+		if block.Type != "CERTIFICATE" {
+			return fmt.Errorf("PEM block %d is a %s", number, block.Type)
+		}
+
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return fmt.Errorf("PEM block %d: %w", number, err)
+		}
+
+		text = rest
+	}
+
+	if number == 0 {
+		return errors.New("there is none in PEM")
+	}
+
+	return nil
 }
 
 // Check implements [Checker].
