@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -42,8 +43,11 @@ type ClientOptions struct {
 	Endpoint string
 	// Insecure speaks without TLS. What is sent is encrypted in any case.
 	Insecure bool
-	// TLS is used for connections with TLS; nil means the system's authorities.
-	TLS *tls.Config
+	// TLS returns the settings of a connection with TLS; nil means the system's
+	// authorities.
+	TLS func() *tls.Config
+	// Dial connects to host:port; nil means directly.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 
 	ClusterID string
 	// Key is the cluster's secret, of KeySize bytes.
@@ -213,20 +217,29 @@ func (c *Client) dial(endpoint string) (*grpc.ClientConn, error) {
 	creds := insecure.NewCredentials()
 
 	if !c.options.Insecure {
-		config := c.options.TLS.Clone()
-		if config == nil {
-			config = &tls.Config{}
+		config := &tls.Config{}
+		if c.options.TLS != nil {
+			config = c.options.TLS()
 		}
 
 		config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 		creds = credentials.NewTLS(config)
 	}
 
-	conn, err := grpc.NewClient(endpoint,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: max(10*time.Second, c.options.TTL/10), Timeout: 10 * time.Second, PermitWithoutStream: false,
-		}))
+		}),
+	}
+
+	// A proxy is given the name of the service, and looks up itself where it is.
+	if c.options.Dial != nil {
+		endpoint = "passthrough:///" + endpoint
+		options = append(options, grpc.WithContextDialer(c.options.Dial))
+	}
+
+	conn, err := grpc.NewClient(endpoint, options...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing connection to discovery service: %w", err)
 	}

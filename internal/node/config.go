@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -172,7 +171,7 @@ func (n *Node) platformConfig(ctx context.Context) ([]byte, error) {
 
 	locate := func(ctx context.Context) (string, error) { return n.configURL(ctx, location) }
 
-	return acquire.Download(ctx, &http.Client{Timeout: downloadTimeout}, locate, n.logger)
+	return acquire.Download(ctx, n.egress.Client(downloadTimeout), locate, n.logger)
 }
 
 func decodeUserData(userData string) ([]byte, error) {

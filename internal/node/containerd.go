@@ -19,7 +19,9 @@ import (
 
 	"github.com/basalt-os/basalt/internal/controllers/cri"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
+	"github.com/basalt-os/basalt/internal/controllers/files"
 	criresource "github.com/basalt-os/basalt/internal/resources/cri"
+	filesresource "github.com/basalt-os/basalt/internal/resources/files"
 	"github.com/basalt-os/basalt/internal/service"
 	"github.com/basalt-os/basalt/internal/service/process"
 )
@@ -148,6 +150,10 @@ func (n *Node) containerdService() service.Definition {
 		Stale: first(
 			changed[criresource.CustomizationConfig](n.store, criresource.CustomizationConfigID),
 			changed[criresource.BaseRuntimeSpecConfig](n.store, criresource.BaseRuntimeSpecConfigID),
+			// It reads the authorities once. That they are shown counts, not
+			// that they shall be.
+			changed[filesresource.EtcFileStatus](n.store, files.TrustedRootsName),
+			n.staleEnvironment,
 		),
 		Check: &service.Check{Probe: probeContainerd},
 	}
@@ -169,11 +175,16 @@ func (n *Node) prepareContainerd(ctx context.Context) (service.Runner, error) {
 		return nil, fmt.Errorf("removing stale containerd socket: %w", err)
 	}
 
+	environment, err := n.serviceEnvironment(ctx)
+	if err != nil {
+		return nil, err
+	}
+
 	return &process.Runner{
 		Process: process.Process{
 			Path:        containerdBinary,
 			Args:        []string{"containerd", "--config", containerdConfig},
-			Env:         n.environment(),
+			Env:         environment,
 			Group:       groupRuntime,
 			OOMScoreAdj: -500,
 		},

@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -47,7 +46,7 @@ func (n *Node) controllers() []reconcile.Controller {
 
 	for _, domain := range [][]reconcile.Controller{
 		{machineStatus{stage: n.stage, events: n.events}, gatewayConfig(reader), files.EtcFiles(etcFiles, n.etc)},
-		{files.Configured(reader), files.Persistent(reader, "/")},
+		{files.Configured(reader), files.Persistent(reader, "/"), files.TrustedRoots(reader, "/etc")},
 		config.Controllers(reader),
 		n.clock(reader),
 		n.network(reader),
@@ -66,6 +65,7 @@ func (n *Node) controllers() []reconcile.Controller {
 		cluster.Controllers(cluster.Dependencies{
 			Config: reader, Logger: n.logger, Version: version.Tag,
 			IdentityPath: nodeIdentity, IdentityOnVolume: !n.platform.isContainer(),
+			TLS: n.egress.TLS, Dial: n.egress.Dial,
 			OperatingSystem: fmt.Sprintf("%s (%s)", version.Name, version.Tag),
 		}),
 		kubeaccess.Controllers(kubeaccess.Dependencies{Config: reader, Now: time.Now, Logger: n.logger}),
@@ -73,7 +73,7 @@ func (n *Node) controllers() []reconcile.Controller {
 			Config:      reader,
 			Host:        kubelet.Host{Container: n.platform.isContainer(), CgroupV1: !n.groups.Unified()},
 			SecretsRoot: staticpod.SecretsRoot, ConfigRoot: staticpod.ConfigRoot,
-			HTTP: &http.Client{Timeout: downloadTimeout}, Now: time.Now, Logger: n.logger,
+			HTTP: n.egress.Client(downloadTimeout), Now: time.Now, Logger: n.logger,
 		}),
 	} {
 		all = append(all, domain...)

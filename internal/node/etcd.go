@@ -40,7 +40,7 @@ func (n *Node) etcdService() service.Definition {
 		DependsOn:  []string{"containerd"},
 		Conditions: []service.Condition{n.timeSync(), n.networkReady(), n.etcdReady()},
 		Prepare:    n.prepareEtcd,
-		Stale:      staleSpec[etcd.Spec](n.store, etcd.SpecID),
+		Stale:      first(staleSpec[etcd.Spec](n.store, etcd.SpecID), n.staleEnvironment),
 		Check:      &service.Check{Probe: n.probeEtcd, Period: 20 * time.Second, Timeout: 15 * time.Second},
 	}
 }
@@ -66,6 +66,11 @@ func (n *Node) prepareEtcd(ctx context.Context) (service.Runner, error) {
 		return nil, err
 	}
 
+	environment, err := n.serviceEnvironment(ctx)
+	if err != nil {
+		return nil, err
+	}
+
 	entry, err := n.member.join(ctx, spec.Spec)
 	if err != nil {
 		return nil, err
@@ -83,7 +88,7 @@ func (n *Node) prepareEtcd(ctx context.Context) (service.Runner, error) {
 		Image:     spec.Spec.Image,
 		FIFODir:   fifoDir,
 		Options: []oci.SpecOpts{
-			oci.WithEnv(n.environment()),
+			oci.WithEnv(environment),
 			oci.WithProcessArgs(etcdArgs(spec.Spec, entry)...),
 			oci.WithUIDGID(etcdUID, etcdUID),
 			oci.WithCapabilities(nil),

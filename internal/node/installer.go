@@ -159,6 +159,11 @@ func (i *installer) run(ctx context.Context, image string, args []string, progre
 		return 0, err
 	}
 
+	environment, err := i.n.serviceEnvironment(ctx)
+	if err != nil {
+		return 0, err
+	}
+
 	progress("pulling " + image)
 
 	lines := &lineWriter{tell: func(line string) {
@@ -169,7 +174,7 @@ func (i *installer) run(ctx context.Context, image string, args []string, progre
 	runner := &container.Runner{
 		Client: i.n.containerd, Puller: i.n.puller, Namespace: systemSpace, ID: "installer", Image: image, FIFODir: fifoDir,
 		Options: []oci.SpecOpts{
-			oci.WithEnv(append(i.n.environment(), "INSTALLER_META_BASE64="+values, "INSTALLER_RUNNING_VERSION="+version.Version)),
+			oci.WithEnv(append(environment, "INSTALLER_META_BASE64="+values, "INSTALLER_RUNNING_VERSION="+version.Version)),
 			oci.WithProcessArgs(append([]string{"/bin/installer", "install", "--platform", i.n.platform.name}, args...)...),
 			oci.WithAllCurrentCapabilities,
 			oci.WithNoNewPrivileges,

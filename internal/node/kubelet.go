@@ -29,7 +29,7 @@ func (n *Node) kubeletService() service.Definition {
 			n.timeSync(), n.networkReady(), exists[k8s.KubeletSpec](n.store, k8s.KubeletID, "kubelet spec"), n.joinable(),
 		},
 		Prepare: n.prepareKubelet,
-		Stale:   staleSpec[k8s.KubeletSpec](n.store, k8s.KubeletID),
+		Stale:   first(staleSpec[k8s.KubeletSpec](n.store, k8s.KubeletID), n.staleEnvironment),
 		Check:   &service.Check{Probe: probeKubelet, Timeout: 2 * time.Second},
 		Allow:   service.CanStart | service.CanRestart,
 	}
@@ -42,6 +42,11 @@ func (n *Node) prepareKubelet(ctx context.Context) (service.Runner, error) {
 	}
 
 	if err := n.ensureKubeletCert(ctx, spec.Spec.ExpectedNodename); err != nil {
+		return nil, err
+	}
+
+	environment, err := n.serviceEnvironment(ctx)
+	if err != nil {
 		return nil, err
 	}
 
@@ -65,7 +70,7 @@ func (n *Node) prepareKubelet(ctx context.Context) (service.Runner, error) {
 		Image:     spec.Spec.Image,
 		FIFODir:   fifoDir,
 		Options: []oci.SpecOpts{
-			oci.WithEnv(n.environment()),
+			oci.WithEnv(environment),
 			oci.WithProcessArgs(append([]string{"/usr/local/bin/kubelet"}, spec.Spec.Args...)...),
 			oci.WithPrivileged,
 			oci.WithParentCgroupDevices,

@@ -33,6 +33,7 @@ func (n *Node) clock(reader *configured.Reader) []reconcile.Controller {
 func (n *Node) network(reader *configured.Reader) []reconcile.Controller {
 	common := network.Dependencies{
 		Config: reader, Kernel: network.Netlink{}, Hostname: hostname{}, Logger: n.logger, PodResolvConf: podResolvConf,
+		Adapt: n.egress.Adapt,
 	}
 
 	if n.platform.isContainer() {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/acquire"
 	"github.com/basalt-os/basalt/internal/cgroup"
+	"github.com/basalt-os/basalt/internal/egress"
 	"github.com/basalt-os/basalt/internal/events"
 	"github.com/basalt-os/basalt/internal/kmod/loader"
 	"github.com/basalt-os/basalt/internal/logs"
@@ -56,6 +57,7 @@ type Node struct {
 	etc        etc
 	containerd *containerd.Client
 	puller     container.Puller
+	egress     *egress.Way
 	member     *member
 	meta       *meta.Values
 	state      *stateFolder
@@ -133,12 +135,13 @@ func run(ctx context.Context, on platform, logger *slog.Logger, book *logs.Book)
 		events:   events.NewRing(events.DefaultCapacity, nil),
 		stage:    newStage(),
 		reaper:   machine.NewReaper(logger),
-		puller:   container.Puller{HostsDir: registryHostsDir},
 		member:   newMember(logger, etcdData),
 		state:    newStateFolder(),
 		configs:  acquire.Store{Dir: stateDir},
 		end:      make(chan machine.Power, 1),
 	}
+	n.egress = n.newEgress()
+	n.puller = container.Puller{HostsDir: registryHostsDir, Adapt: n.egress.Adapt}
 	n.meta = meta.New(n.store)
 	n.installer = &installer{n: n}
 	n.loader = diskLoader{n}
@@ -232,7 +235,9 @@ func (n *Node) prepare() error {
 	return err
 }
 
-// environment is what every process of the node gets.
+// environment is what every process of the node gets. Variables of the
+// configuration are added for those that may reach servers elsewhere: see
+// serviceEnvironment.
 func (n *Node) environment() []string {
 	return []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

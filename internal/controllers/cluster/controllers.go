@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"context"
+	"crypto/tls"
 	"log/slog"
+	"net"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -18,6 +21,9 @@ type Dependencies struct {
 	// IdentityOnVolume says that the file's folder is a volume, which has to be
 	// mounted first.
 	IdentityOnVolume bool
+	// TLS and Dial are how discovery services are reached; both may be nil.
+	TLS  func() *tls.Config
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// OperatingSystem is what the node tells others that it runs.
 	OperatingSystem string
 }
@@ -29,7 +35,7 @@ func Controllers(d Dependencies) []reconcile.Controller {
 		Info(d.Config),
 		Config(d.Config),
 		LocalAffiliate(d.Config, d.OperatingSystem),
-		DiscoveryService(d.Version, d.Logger),
+		DiscoveryService(d),
 		Affiliates(),
 		Members(),
 		Endpoints(),

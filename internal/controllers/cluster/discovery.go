@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	"github.com/basalt-os/basalt/internal/controllers/derive"
@@ -15,8 +14,7 @@ import (
 
 // finder runs a client for each discovery service.
 type finder struct {
-	version string
-	logger  *slog.Logger
+	Dependencies
 
 	mu       sync.Mutex
 	services cluster.Config
@@ -26,10 +24,9 @@ type finder struct {
 	changed  chan struct{}
 }
 
-// DiscoveryService finds the other nodes by discovery services. Version is what
-// the services are told about this program.
-func DiscoveryService(version string, logger *slog.Logger) reconcile.Controller {
-	f := &finder{version: version, logger: logger, changed: make(chan struct{}, 1)}
+// DiscoveryService finds the other nodes by discovery services.
+func DiscoveryService(d Dependencies) reconcile.Controller {
+	f := &finder{Dependencies: d, changed: make(chan struct{}, 1)}
 
 	controller := derive.AllIn("cluster.DiscoveryServiceController", cluster.RawNamespaceName,
 		[]reconcile.Input{
@@ -84,7 +81,8 @@ func (f *finder) follow(services cluster.Config, node string) error {
 		for _, s := range services.ServiceEndpoints {
 			client, err := discovery.NewClient(discovery.ClientOptions{
 				Endpoint: s.Endpoint, Insecure: s.Insecure, ClusterID: services.ServiceClusterID,
-				Key: services.ServiceEncryptionKey, AffiliateID: node, Version: f.version, Logger: f.logger,
+				Key: services.ServiceEncryptionKey, AffiliateID: node, Version: f.Version, TLS: f.TLS, Dial: f.Dial,
+				Logger: f.Logger,
 			})
 			if err != nil {
 				return fmt.Errorf("preparing discovery service %s: %w", s.Endpoint, err)
@@ -154,7 +152,7 @@ func (f *finder) run(ctx context.Context, notify func()) error {
 		for _, c := range clients {
 			wg.Go(func() {
 				if err := c.Run(running, notify); err != nil {
-					f.logger.Warn("discovery ended", "error", err)
+					f.Logger.Warn("discovery ended", "error", err)
 				}
 			})
 		}

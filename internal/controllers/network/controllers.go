@@ -2,6 +2,7 @@ package network
 
 import (
 	"log/slog"
+	"net/http"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/network/hostdns"
@@ -17,6 +18,9 @@ type Dependencies struct {
 	// PodResolvConf is the path of the resolver configuration that the kubelet
 	// gives to pods.
 	PodResolvConf string
+	// Adapt gives an HTTP client what it needs to reach servers elsewhere; it may
+	// be nil.
+	Adapt func(*http.Client) error
 }
 
 // Controllers are all controllers of a container node: it finds its network

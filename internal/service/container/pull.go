@@ -3,6 +3,7 @@ package container
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/remotes"
@@ -21,6 +22,9 @@ type Puller struct {
 	// form that containerd's CRI reads too.
 	HostsDir    string
 	Credentials Credentials // may be nil
+	// Adapt gives each HTTP client what it needs to reach servers elsewhere; may
+	// be nil.
+	Adapt func(*http.Client) error
 }
 
 // Ensure returns an image and pulls it when it is not there. The containerd
@@ -68,8 +72,9 @@ func (p Puller) Pull(ctx context.Context, client *containerd.Client, reference s
 func (p Puller) Resolver(ctx context.Context) remotes.Resolver {
 	return docker.NewResolver(docker.ResolverOptions{
 		Hosts: config.ConfigureHosts(ctx, config.HostOptions{
-			HostDir:     config.HostDirFromRoot(p.HostsDir),
-			Credentials: p.Credentials,
+			HostDir:      config.HostDirFromRoot(p.HostsDir),
+			Credentials:  p.Credentials,
+			UpdateClient: p.Adapt,
 		}),
 	})
 }

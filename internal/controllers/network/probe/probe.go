@@ -34,8 +34,9 @@ type Controller struct {
 	notify func()
 }
 
-// New returns the controller of probes over the node's network.
-func New() *Controller { return newController(Do, time.After) }
+// New returns the controller of probes over the node's network. Adapt gives an
+// HTTP client what it needs to reach servers elsewhere; it may be nil.
+func New(adapt func(*http.Client) error) *Controller { return newController(Over(adapt), time.After) }
 
 func newController(check Check, after func(time.Duration) <-chan time.Time) *Controller {
 	c := &Controller{check: check, after: after, found: map[string]network.ProbeStatus{}, notify: func() {}}
@@ -166,13 +167,15 @@ func (c *Controller) forget(id string) {
 	delete(c.found, id)
 }
 
-// Do is the Check over the node's network.
-func Do(ctx context.Context, spec network.ProbeSpec) error {
-	if spec.HTTP.URL != nil {
-		return get(ctx, spec.HTTP)
-	}
+// Over is the Check over the node's network.
+func Over(adapt func(*http.Client) error) Check {
+	return func(ctx context.Context, spec network.ProbeSpec) error {
+		if spec.HTTP.URL != nil {
+			return get(ctx, spec.HTTP, adapt)
+		}
 
-	return connect(ctx, spec.TCP)
+		return connect(ctx, spec.TCP)
+	}
 }
 
 func connect(ctx context.Context, spec network.TCPProbeSpec) error {
@@ -192,7 +195,7 @@ const maxBody = 1 << 16
 
 // get asks for a page. Any answer that is no error is one, also one that leads
 // elsewhere.
-func get(ctx context.Context, spec network.HTTPProbeSpec) error {
+func get(ctx context.Context, spec network.HTTPProbeSpec, adapt func(*http.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, spec.Timeout)
 	defer cancel()
 
@@ -205,8 +208,14 @@ func get(ctx context.Context, spec network.HTTPProbeSpec) error {
 
 	// Every probe is a new connection, so that it sees what is so now.
 	client := &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+
+	if adapt != nil {
+		if err := adapt(client); err != nil {
+			return err
+		}
 	}
 
 	response, err := client.Do(request)

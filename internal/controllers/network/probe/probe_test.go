@@ -17,7 +17,7 @@ import (
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
-func TestDo(t *testing.T) {
+func TestOver(t *testing.T) {
 	t.Parallel()
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +70,7 @@ func TestDo(t *testing.T) {
 		{"a port", tcp(server.Listener.Addr().String()), true},
 		{"a closed port", tcp(closed), false},
 	} {
-		err := Do(t.Context(), test.spec)
+		err := Over(nil)(t.Context(), test.spec)
 		if (err == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, err)
 		}

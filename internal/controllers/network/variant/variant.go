@@ -41,13 +41,13 @@ type Dependencies struct {
 
 // Container are all network controllers of a container node.
 func Container(d network.Dependencies) []reconcile.Controller {
-	return slices.Concat(network.Controllers(d), everywhere(d.Config), []reconcile.Controller{ConfiguredProbes(d.Config)})
+	return slices.Concat(network.Controllers(d), everywhere(d), []reconcile.Controller{ConfiguredProbes(d.Config)})
 }
 
 // everywhere are the controllers of all nodes that package network does not
 // have.
-func everywhere(reader *configured.Reader) []reconcile.Controller {
-	return []reconcile.Controller{probe.New(), firewall.Chains(reader), firewall.Apply(firewall.Netfilter{})}
+func everywhere(d network.Dependencies) []reconcile.Controller {
+	return []reconcile.Controller{probe.New(d.Adapt), firewall.Chains(d.Config), firewall.Apply(firewall.Netfilter{})}
 }
 
 // ConfiguredProbes takes the probes of a container node from the machine
@@ -73,7 +73,7 @@ func Machine(d Dependencies) []reconcile.Controller {
 
 	return slices.Concat(
 		network.Common(d.Dependencies),
-		everywhere(d.Config),
+		everywhere(d.Dependencies),
 		[]reconcile.Controller{
 			Defaults(settings.Ignored),
 			DefaultNames(d.Config),
