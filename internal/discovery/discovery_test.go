@@ -553,6 +553,33 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// TestDial checks that who dials is given the name of the service, not an
+// address of it.
+func TestDial(t *testing.T) {
+	s := newService(t, nil)
+	asked := make(chan string, 1)
+
+	through := s.member("a", func(o *discovery.ClientOptions) {
+		o.Endpoint = "discovery.invalid:443"
+		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			select {
+			case asked <- address:
+			default:
+			}
+
+			return (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
+		}
+	})
+
+	b := sorted(t, node("b"))
+	s.member("b", nil).SetLocal(b)
+	through.sees(b)
+
+	if got := <-asked; got != "discovery.invalid:443" {
+		t.Errorf("asked to connect to %s", got)
+	}
+}
+
 func TestNotesAreRenewed(t *testing.T) {
 	s := newService(t, nil)
 	a := s.member("a", func(o *discovery.ClientOptions) { o.TTL = 50 * time.Millisecond })
