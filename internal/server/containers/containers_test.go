@@ -19,7 +19,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/basalt-os/basalt/internal/resource"
-	"github.com/basalt-os/basalt/internal/resources/security"
+	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/service/container"
 )
@@ -145,31 +145,30 @@ func TestUse(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	store := resource.NewStore()
-	for id, rule := range map[string]security.ImageVerificationRule{
-		"0-deny": {ImagePattern: "registry.example/bad/*", Deny: true},
-		"1-skip": {ImagePattern: "registry.example/free/*", Skip: true},
-		"2-sign": {ImagePattern: "registry.example/*/*", KeylessVerifier: &security.ImageKeylessVerifierSpec{Issuer: "x"}},
-	} {
-		if err := store.Create(t.Context(), resource.New(id, rule), ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	images := NewImages(nil, container.Puller{}, store)
+	const rules = "apiVersion: v1alpha1\nkind: ImageVerificationConfig\nrules:\n    - image: registry.example/bad/*\n      deny: true\n"
 	for _, test := range []struct {
-		reference string
-		verified  bool
-		err       error
+		config, reference string
+		verified          bool
+		err               error
 	}{
-		{"alpine", true, nil},
-		{"registry.example/bad/image:1", false, nil},
-		{"registry.example/free/image:1", true, nil},
-		{"registry.example/other/image:1", false, errors.ErrUnsupported},
-		{"not a reference", false, server.ErrInvalid},
+		{"", "alpine", true, nil},
+		{"", "not a reference", false, server.ErrInvalid},
+		{"version: v1alpha1\n", "alpine", true, nil},
+		{"apiVersion: v1alpha1\nkind: ImageVerificationConfig\n", "alpine", true, nil},
+		{rules, "alpine", false, errors.ErrUnsupported},
+		{rules, "registry.example/bad/image:1", false, errors.ErrUnsupported},
+		{rules, "not a reference", false, server.ErrInvalid},
 	} {
-		got, err := images.Verify(t.Context(), test.reference, nil)
+		store := resource.NewStore()
+		if test.config != "" {
+			active := resource.New(config.ActiveID, config.MachineConfig{Text: test.config})
+			if err := store.Create(t.Context(), active, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := NewImages(nil, container.Puller{}, store).Verify(t.Context(), test.reference, nil)
 		if got.Verified != test.verified || !errors.Is(err, test.err) {
-			t.Errorf("%s: got %+v, %v", test.reference, got, err)
+			t.Errorf("%s with %q: got %+v, %v", test.reference, test.config, got, err)
 		}
 	}
 }

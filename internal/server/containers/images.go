@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 
@@ -16,9 +15,11 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/basalt-os/basalt/internal/resource"
-	"github.com/basalt-os/basalt/internal/resources/security"
+	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/service/container"
+	"github.com/basalt-os/basalt/pkg/machineconfig"
+	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 )
 
 // snapshotter is where images are unpacked.
@@ -102,34 +103,36 @@ func (i *Images) Remove(ctx context.Context, namespace, ref string) error {
 	return i.client.ImageService().Delete(ctx, name, images.SynchronousDelete())
 }
 
-// Verify implements server.Images. The first rule whose pattern matches
-// decides; an image that no rule names passes.
+// Verify implements server.Images. Without rules every image passes; rules
+// cannot be applied yet.
 func (i *Images) Verify(ctx context.Context, ref string, _ *server.ImageCredentials) (server.Verification, error) {
 	named, err := reference.ParseDockerRef(ref)
 	if err != nil {
 		return server.Verification{}, fmt.Errorf("parsing image reference %q: %w: %w", ref, server.ErrInvalid, err)
 	}
-	rules, err := resource.List[security.ImageVerificationRule](ctx, i.reader)
+	if err := i.withoutRules(ctx); err != nil {
+		return server.Verification{}, err
+	}
+	return server.Verification{Verified: true, Message: "there are no rules for images", Reference: named.String()}, nil
+}
+
+// withoutRules fails when the configuration has rules for images: to say of one
+// that it passes would be a lie.
+func (i *Images) withoutRules(ctx context.Context) error {
+	active, err := resource.Get[config.MachineConfig](ctx, i.reader, config.ActiveID)
+	if errors.Is(err, resource.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
-		return server.Verification{}, fmt.Errorf("listing rules for images: %w", err)
+		return fmt.Errorf("reading the rules for images: %w", err)
 	}
-	result := server.Verification{Verified: true, Message: "no rule applies", Reference: named.String()}
-	for _, rule := range rules {
-		matches, err := path.Match(rule.Spec.ImagePattern, named.Name())
-		if err != nil {
-			return server.Verification{}, fmt.Errorf("matching pattern of rule %s: %w", rule.Meta.ID, err)
-		}
-		switch {
-		case !matches:
-			continue
-		case rule.Spec.Deny:
-			result.Verified, result.Message = false, fmt.Sprintf("rule %s denies the image", rule.Meta.ID)
-		case rule.Spec.Skip:
-			result.Message = fmt.Sprintf("rule %s asks for no verification", rule.Meta.ID)
-		default:
-			return server.Verification{}, fmt.Errorf("rule %s asks for a signature, which this version cannot check: %w", rule.Meta.ID, errors.ErrUnsupported)
-		}
-		return result, nil
+	cfg, err := machineconfig.Load([]byte(active.Spec.Text), machineconfig.Options{})
+	if err != nil {
+		return fmt.Errorf("reading the rules for images: %w", err)
 	}
-	return result, nil
+	if doc := machineconfig.Find[document.ImageVerificationConfig](cfg); doc != nil && len(doc.Rules) > 0 {
+		return fmt.Errorf("the configuration has rules for images (ImageVerificationConfig), which this version cannot apply: nothing is verified: %w",
+			errors.ErrUnsupported)
+	}
+	return nil
 }
