@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -195,7 +196,17 @@ func podLogs(ctx context.Context, n connect.Node) []item {
 	return items
 }
 
-// resources are all resources that are not secret, a file per type.
+// withheld says of a type of resource that its contents stay on the node: it is
+// secret, or people write into it what may have secrets, such as manifests or
+// the password of a proxy.
+func withheld(kind, sensitivity string) bool {
+	return sensitivity == "sensitive" || slices.Contains([]string{
+		"ExtraManifestsConfigs.kubernetes.talos.dev", "Manifests.kubernetes.talos.dev", "StaticPods.kubernetes.talos.dev",
+		"Environments.runtime.talos.dev",
+	}, kind)
+}
+
+// resources are all resources that are not withheld, a file per type.
 func resources(ctx context.Context, n connect.Node) []item {
 	definitions, err := objects.Definitions(ctx, n)
 	if err != nil {
@@ -205,7 +216,7 @@ func resources(ctx context.Context, n connect.Node) []item {
 	var items []item
 
 	for _, definition := range definitions {
-		if definition.Sensitivity == "sensitive" {
+		if withheld(definition.Type, definition.Sensitivity) {
 			continue
 		}
 

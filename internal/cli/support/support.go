@@ -41,8 +41,12 @@ func New() *cobra.Command {
 		Use:   "support",
 		Short: "Collect what a bug report needs: logs, resources and the state of nodes",
 		Long: `Collect what a bug report needs into a zip file: logs of the kernel, of services and of
-the pods of the system, all resources that are not secret, the configuration without its
-secrets, processes, sockets, mounts and events.
+the pods of the system, resources, the configuration without its secrets, processes, sockets,
+mounts and events.
+
+Resources that are secret are left out, and so are those that may have secrets of yours:
+manifests, static pods and environment variables. The configuration still has the manifests,
+files and environment variables that are written in it.
 
 With recipients, whose age or SSH public keys are given, the file is encrypted for them.`,
 		Example: `  basaltctl support

@@ -61,6 +61,25 @@ func TestBundle(t *testing.T) {
 	}
 }
 
+func TestWithheld(t *testing.T) {
+	for _, test := range []struct {
+		kind, sensitivity string
+		want              bool
+	}{
+		{"Members.cluster.talos.dev", "", false},
+		{"ManifestStatuses.kubernetes.talos.dev", "", false},
+		{"MachineConfigs.config.talos.dev", "sensitive", true},
+		{"Manifests.kubernetes.talos.dev", "", true},
+		{"ExtraManifestsConfigs.kubernetes.talos.dev", "", true},
+		{"StaticPods.kubernetes.talos.dev", "", true},
+		{"Environments.runtime.talos.dev", "", true},
+	} {
+		if got := withheld(test.kind, test.sensitivity); got != test.want {
+			t.Errorf("%s: got %v", test.kind, got)
+		}
+	}
+}
+
 func TestRecipients(t *testing.T) {
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
