@@ -56,9 +56,7 @@ func (c *Config) Validate(mode Mode) (warnings []string, err error) {
 			errs = append(errs, fault)
 		}
 
-		if mode == Container && slices.Contains(machineOnly(), doc.Kind) {
-			warnings = append(warnings, doc.title()+" has no effect in a container")
-		}
+		warnings = append(warnings, idle(doc, mode)...)
 	}
 
 	for _, doc := range c.docs {
@@ -169,13 +167,39 @@ func syntax(text string) string {
 	return ""
 }
 
+// idle warns of a document that does nothing on this kind of machine.
+func idle(doc Document, mode Mode) []string {
+	switch kind := document.Canonical(doc.Kind); {
+	case slices.Contains(unserved(), kind):
+		return []string{doc.title() + " has no effect yet: this version checks it, and no machine acts on it"}
+	case mode == Container && slices.Contains(machineOnly(), kind):
+		return []string{doc.title() + " has no effect in a container: disks, devices, links and the kernel are its host's"}
+	default:
+		return nil
+	}
+}
+
 // machineOnly are kinds that act on what a container does not have: disks,
-// devices and a kernel of its own.
+// devices, and links and a kernel of its own.
 func machineOnly() []string {
 	return []string{
 		"ExistingVolumeConfig", "ExternalVolumeConfig", "FilesystemScrubConfig", "RawVolumeConfig", "SwapVolumeConfig",
-		"UserVolumeConfig", "ZswapConfig", "LVMLogicalVolumeConfig", "LVMVolumeGroupConfig", "RAIDArrayConfig",
-		"KernelModuleConfig", "UdevRulesConfig", "WatchdogTimerConfig", "PCIDriverRebindConfig", "BootHealthConfig",
+		"UserVolumeConfig", "ZswapConfig",
+		"KernelModuleConfig", "OOMConfig", "WatchdogTimerConfig", "PCIDriverRebindConfig", "BootHealthConfig",
+		"LinkConfig", "LinkAliasConfig", "EthernetConfig", "BondConfig", "BridgeConfig", "DummyLinkConfig", "VLANConfig",
+		"VRFConfig", "VethConfig", "WireguardConfig",
+		"DHCPv4Config", "DHCPv6Config", "RoutingRuleConfig", "BlackholeRouteConfig",
+	}
+}
+
+// unserved are kinds that nothing on any machine reads so far. The profile of
+// SecurityProfileConfig is not among them, although nothing reads it either:
+// every generated configuration has one.
+func unserved() []string {
+	return []string{
+		"BGPInstanceConfig", "HCloudVIPConfig", "KubeSpanConfig", "KubeSpanEndpoints", "Layer2VIPConfig", "SideroLinkConfig",
+		"LVMLogicalVolumeConfig", "LVMVolumeGroupConfig", "RAIDArrayConfig",
+		"ContainerConfig", "ExtensionServiceConfig", "ImageVerificationConfig", "UdevRulesConfig",
 	}
 }
 

@@ -1,6 +1,7 @@
 package machineconfig_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/basalt-os/basalt/pkg/machineconfig"
+	"github.com/basalt-os/basalt/pkg/machineconfig/document"
 )
 
 func TestValidateGenerated(t *testing.T) {
@@ -154,6 +156,24 @@ func TestRedactedQuery(t *testing.T) {
 	}
 }
 
+func TestRedactedHeaders(t *testing.T) {
+	t.Parallel()
+
+	for _, config := range []string{
+		"apiVersion: v1alpha1\nkind: KubeExternalManifestConfig\nname: m\nurl: https://example.org/m.yaml\nheaders:\n    Authorization: Bearer abc\n",
+		"version: v1alpha1\ncluster:\n    extraManifestHeaders:\n        Authorization: Bearer abc\n",
+	} {
+		text, err := load(t, config).Redacted()
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if strings.Contains(string(text), "abc") || !strings.Contains(string(text), "Authorization: '"+machineconfig.Hidden+"'") {
+			t.Errorf("redacted to %s", text)
+		}
+	}
+}
+
 func TestConflicts(t *testing.T) {
 	t.Parallel()
 
@@ -253,7 +273,9 @@ func TestValidateFaults(t *testing.T) {
 	}
 
 	wantWarnings := []string{
-		"UserVolumeConfig data has no effect in a container",
+		"VLANConfig v has no effect in a container: disks, devices, links and the kernel are its host's",
+		"LinkAliasConfig net0 has no effect in a container: disks, devices, links and the kernel are its host's",
+		"UserVolumeConfig data has no effect in a container: disks, devices, links and the kernel are its host's",
 		"the document KubeNodeConfig takes the place of what the v1alpha1 document says about the same",
 	}
 	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
@@ -262,6 +284,55 @@ func TestValidateFaults(t *testing.T) {
 
 	if _, err := cfg.Validate(machineconfig.Metal); err == nil || !strings.Contains(err.Error(), "machine.install: found neither disk nor diskSelector") {
 		t.Error("an installation to nowhere passes")
+	}
+}
+
+func TestIdleDocuments(t *testing.T) {
+	t.Parallel()
+
+	const (
+		nowhere   = " has no effect yet: this version checks it, and no machine acts on it"
+		container = " has no effect in a container: disks, devices, links and the kernel are its host's"
+	)
+
+	for _, test := range []struct {
+		document             string
+		onMachine, contained []string
+	}{
+		{"kind: SysctlConfig\nparams: {a: b}\n", nil, nil},
+		{"kind: SecurityProfileConfig\nworkloadIsolation: true\n", nil, nil},
+		{"kind: LinkConfig\nname: eth0\n", nil, []string{"LinkConfig eth0" + container}},
+		{"kind: OOMConfig\n", nil, []string{"OOMConfig" + container}},
+		{"kind: LVMVolumeGroupConfig\nname: vg\n", []string{"LVMVolumeGroupConfig vg" + nowhere}, []string{"LVMVolumeGroupConfig vg" + nowhere}},
+		{"kind: KubeSpanEndpointsConfig\n", []string{"KubeSpanEndpoints" + nowhere}, []string{"KubeSpanEndpoints" + nowhere}},
+	} {
+		cfg := load(t, "apiVersion: v1alpha1\n"+test.document)
+
+		for mode, want := range map[machineconfig.Mode][]string{
+			machineconfig.Metal: test.onMachine, machineconfig.Cloud: test.onMachine, machineconfig.Container: test.contained,
+		} {
+			// Some of them lack fields, which does not matter here.
+			got, _ := cfg.Validate(mode)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s on %s (-want +got):\n%s", test.document, mode, diff)
+			}
+		}
+	}
+}
+
+// TestIdleKindsAreKinds finds names that are misspelt.
+func TestIdleKindsAreKinds(t *testing.T) {
+	t.Parallel()
+
+	var kinds []string
+	for _, doc := range document.Kinds() {
+		kinds = append(kinds, document.KindOf(doc))
+	}
+
+	for _, kind := range machineconfig.IdleKinds() {
+		if !slices.Contains(kinds, kind) {
+			t.Errorf("%s is no kind", kind)
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ type KubeEtcdEncryptionConfig struct {
 // KubeExternalManifestConfig is a manifest to be downloaded and applied.
 type KubeExternalManifestConfig struct {
 	Name    string            `yaml:"name" required:"true"`
-	Headers map[string]string `yaml:"headers,omitempty"` // of the HTTP request
+	Headers map[string]string `yaml:"headers,omitempty" secret:"true"` // of the HTTP request
 	URL     URL               `yaml:"url" required:"true" scheme:"http|https"`
 }
 

@@ -53,7 +53,7 @@ type OOMConfig struct {
 
 // SecurityProfileConfig hardens the machine.
 type SecurityProfileConfig struct {
-	WorkloadIsolation *bool `yaml:"workloadIsolation,omitempty"`
+	WorkloadIsolation *bool `yaml:"workloadIsolation,omitempty"` // has no effect yet
 }
 
 // SysctlConfig sets kernel parameters under /proc/sys.

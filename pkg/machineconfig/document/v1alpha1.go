@@ -108,7 +108,7 @@ type Cluster struct {
 	CoreDNS                        *CoreDNS               `yaml:"coreDNS,omitempty" deprecated:"use KubeCoreDNSConfig"`
 	ExternalCloudProvider          *ExternalCloudProvider `yaml:"externalCloudProvider,omitempty"`
 	ExtraManifests                 []string               `yaml:"extraManifests,omitempty" deprecated:"use KubeExternalManifestConfig"`
-	ExtraManifestHeaders           map[string]string      `yaml:"extraManifestHeaders,omitempty" deprecated:"use KubeExternalManifestConfig"`
+	ExtraManifestHeaders           map[string]string      `yaml:"extraManifestHeaders,omitempty" secret:"true" deprecated:"use KubeExternalManifestConfig"`
 	InlineManifests                []InlineManifest       `yaml:"inlineManifests,omitempty" merge:"key=name" deprecated:"use KubeInlineManifestConfig"`
 	AdminKubeconfig                *AdminKubeconfig       `yaml:"adminKubeconfig,omitempty"`
 	AllowSchedulingOnMasters       *bool                  `yaml:"allowSchedulingOnMasters,omitempty" deprecated:"use KubeNodeConfig"`
