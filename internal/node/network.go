@@ -24,7 +24,7 @@ func (n *Node) clock(reader *configured.Reader) []reconcile.Controller {
 	}
 
 	return clock.Machine(clock.Dependencies{
-		Config: reader, Clock: timesync.System{RTC: machineClock}, Query: new(timesync.Client).Ask, Now: time.Now, Logger: n.logger,
+		Config: reader, Clock: timesync.System{RTC: machineClock}, Query: (&timesync.Client{Roots: n.egress.Roots}).Ask, Now: time.Now, Logger: n.logger,
 	})
 }
 

@@ -3,6 +3,7 @@ package timesync
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,9 @@ const devices = "/dev/ptp*"
 // Client asks time servers: by NTP, or by NTP with network time security, and
 // clock devices. The zero value is ready. It is safe for concurrent use.
 type Client struct {
+	// Roots are the authorities to trust for time security; nil are the system's.
+	Roots func() *x509.CertPool
+
 	mu       sync.Mutex
 	sessions map[string]*nts.Session
 }
@@ -122,6 +126,11 @@ func (c *Client) session(ctx context.Context, server string) (*nts.Session, erro
 	session, err := nts.NewSessionWithOptions(server, &nts.SessionOptions{
 		Timeout: queryTimeout,
 		Dialer: func(network, addr string, config *tls.Config) (*tls.Conn, error) {
+			if c.Roots != nil {
+				config = config.Clone()
+				config.RootCAs = c.Roots()
+			}
+
 			conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, network, addr)
 			if err != nil {
 				return nil, err
