@@ -112,8 +112,9 @@ type SequenceObserver interface {
 // that was asked for.
 var ErrLocked = errors.New("another sequence is running")
 
-// errTakenOver is the cause by which a sequence ends when another replaces it.
-var errTakenOver = errors.New("another sequence took over")
+// ErrTakenOver means that another sequence replaced this one, and decides what
+// becomes of the machine.
+var ErrTakenOver = errors.New("another sequence took over")
 
 // Sequencer runs one sequence at a time. Its methods may be called
 // concurrently.
@@ -153,7 +154,8 @@ func (s *Sequencer) Run(ctx context.Context, sequence Sequence) error {
 
 // Reserve makes kind the running sequence, or fails with [ErrLocked]. The
 // returned function, which must be called exactly once, then runs it: an API
-// call can so be answered before the sequence has ended.
+// call can so be answered before the sequence has ended. It fails with
+// [ErrTakenOver] when another sequence replaced this one before its end.
 func (s *Sequencer) Reserve(ctx context.Context, kind Kind) (func(Sequence) error, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +166,7 @@ func (s *Sequencer) Reserve(ctx context.Context, kind Kind) (func(Sequence) erro
 
 	previous := s.done
 	if s.cancel != nil {
-		s.cancel(errTakenOver)
+		s.cancel(ErrTakenOver)
 	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -241,11 +243,24 @@ func (s *Sequencer) phases(ctx context.Context, sequence Sequence) error {
 		s.observer.PhaseChanged(ctx, phase.Name, Ended)
 
 		if err != nil && (!phase.Tolerant || ctx.Err() != nil) {
-			return fmt.Errorf("phase %s: %w", phase.Name, err)
+			return fmt.Errorf("phase %s: %w", phase.Name, takenOver(ctx, err))
 		}
 	}
 
-	return nil
+	return takenOver(ctx, nil)
+}
+
+// takenOver adds to err that another sequence took over, if one did: a task that
+// is cancelled may fail in its own words, or not at all.
+func takenOver(ctx context.Context, err error) error {
+	switch {
+	case !errors.Is(context.Cause(ctx), ErrTakenOver) || errors.Is(err, ErrTakenOver):
+		return err
+	case err == nil:
+		return ErrTakenOver
+	default:
+		return fmt.Errorf("%w: %w", ErrTakenOver, err)
+	}
 }
 
 func (s *Sequencer) tasks(ctx context.Context, phase Phase) error {

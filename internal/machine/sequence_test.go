@@ -191,3 +191,43 @@ func TestTakeOverFromWhatHangs(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// A task that is cancelled says so in its own words, or not at all.
+func TestTakenOver(t *testing.T) {
+	own := errors.New("unmounting was interrupted")
+
+	for name, result := range map[string]error{"as a success": nil, "by an error of its own": own} {
+		for _, tolerant := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				sequencer, _ := newSequencer()
+				ends := machine.Task{Name: "ends", Run: func(ctx context.Context) error {
+					<-ctx.Done()
+
+					return result
+				}}
+
+				replaced := make(chan error)
+
+				go func() {
+					replaced <- sequencer.Run(t.Context(), machine.Sequence{Kind: machine.Reset, Phases: []machine.Phase{
+						{Name: "one", Tolerant: tolerant, Tasks: []machine.Task{ends}},
+					}})
+				}()
+				synctest.Wait()
+
+				run, err := sequencer.Reserve(t.Context(), machine.Reboot)
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				if err := <-replaced; !errors.Is(err, machine.ErrTakenOver) || !errors.Is(err, result) && result != nil {
+					t.Errorf("a task ends %s, tolerant %v: the sequence ends with %v", name, tolerant, err)
+				}
+
+				if err := run(machine.Sequence{Kind: machine.Reboot}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}

@@ -177,19 +177,41 @@ func (n *Node) endNode(ctx context.Context, kind machine.Kind, power machine.Pow
 			n.logger.Error("sequence ended early", "sequence", kind, "error", err)
 		}
 
-		if err != nil && kind == machine.Upgrade {
-			// It fails before anything is stopped: see stopPhases.
+		switch outcomeOf(kind, err) {
+		case staysUp:
 			n.stage.set(before)
-
-			return
+		case endsMachine:
+			n.finish(power)
+		case leavesToOther:
 		}
-
-		// A node whose services have been stopped ends even when the rest of
-		// the sequence failed: nobody could reach it any more.
-		n.finish(power)
 	})
 
 	return nil
+}
+
+// outcome is what becomes of the machine after a sequence that was to end it.
+type outcome uint8
+
+const (
+	endsMachine   outcome = iota
+	staysUp               // as if the sequence had not begun
+	leavesToOther         // to the sequence that took over
+)
+
+// outcomeOf says what becomes of the machine after a sequence that ended with
+// err.
+func outcomeOf(kind machine.Kind, err error) outcome {
+	switch {
+	case errors.Is(err, machine.ErrTakenOver):
+		return leavesToOther
+	case err != nil && kind == machine.Upgrade:
+		// It fails before anything is stopped: see stopPhases.
+		return staysUp
+	default:
+		// A node whose services have been stopped ends even when the rest of
+		// the sequence failed: nobody could reach it any more.
+		return endsMachine
+	}
 }
 
 // finish ends the machine. The first call decides how.
