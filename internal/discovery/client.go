@@ -71,8 +71,11 @@ type Client struct {
 	sealer  *sealer
 	// localChanged has room for one token.
 	localChanged chan struct{}
+	// writing has room for one token: whoever writes to the service holds it.
+	writing chan struct{}
 
 	mu         sync.Mutex
+	left       bool // nothing is told any more
 	local      *cluster.Affiliate
 	affiliates map[string]cluster.Affiliate
 	address    netip.Addr
@@ -99,7 +102,7 @@ func NewClient(options ClientOptions) (*Client, error) {
 
 	return &Client{
 		options: options, sealer: sealer,
-		localChanged: make(chan struct{}, 1), affiliates: map[string]cluster.Affiliate{},
+		localChanged: make(chan struct{}, 1), writing: make(chan struct{}, 1), affiliates: map[string]cluster.Affiliate{},
 	}, nil
 }
 
@@ -193,24 +196,71 @@ func (c *Client) Run(ctx context.Context, notify func()) error {
 }
 
 // Delete tells the service to forget this node, for one that leaves the cluster.
-func (c *Client) Delete(ctx context.Context) (err error) {
-	conn, err := c.dial(c.options.Endpoint)
-	if err != nil {
-		return err
-	}
-
-	defer func() { err = errors.Join(err, conn.Close()) }()
+// From then on nothing is told about it, even when Delete fails; the others are
+// still followed.
+func (c *Client) Delete(ctx context.Context) error {
+	c.mu.Lock()
+	c.left = true
+	c.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 
-	if _, err := wire.NewClusterClient(conn).AffiliateDelete(ctx, &wire.AffiliateDeleteRequest{
-		ClusterId: c.options.ClusterID, AffiliateId: c.options.AffiliateID,
-	}); err != nil {
+	// What is being written would bring the note back.
+	release, err := c.acquire(ctx)
+	if err != nil {
 		return fmt.Errorf("deleting this node from discovery service: %w", err)
 	}
+	defer release()
 
-	return nil
+	endpoint := c.options.Endpoint
+
+	for range maxRedirects + 1 {
+		next, err := c.deleteAt(ctx, endpoint)
+		if err != nil || next == "" {
+			return err
+		}
+
+		endpoint = next
+	}
+
+	return fmt.Errorf("deleting this node from discovery service: it redirects more than %d times", maxRedirects)
+}
+
+// deleteAt deletes the note from one service, or returns where that redirects
+// to.
+func (c *Client) deleteAt(ctx context.Context, endpoint string) (redirect string, err error) {
+	conn, err := c.dial(endpoint)
+	if err != nil {
+		return "", err
+	}
+
+	defer func() { err = errors.Join(err, conn.Close()) }()
+
+	service := wire.NewClusterClient(conn)
+
+	redirect, err = c.hello(ctx, service)
+	if err != nil || redirect != "" && redirect != endpoint {
+		return redirect, err
+	}
+
+	if _, err := service.AffiliateDelete(ctx, &wire.AffiliateDeleteRequest{
+		ClusterId: c.options.ClusterID, AffiliateId: c.options.AffiliateID,
+	}); err != nil {
+		return "", fmt.Errorf("deleting this node from discovery service: %w", err)
+	}
+
+	return "", nil
+}
+
+// acquire waits until nobody else writes to the service.
+func (c *Client) acquire(ctx context.Context) (release func(), err error) {
+	select {
+	case c.writing <- struct{}{}:
+		return func() { <-c.writing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (c *Client) dial(endpoint string) (*grpc.ClientConn, error) {
@@ -310,11 +360,17 @@ func (c *Client) tell(ctx context.Context, service wire.ClusterClient) error {
 }
 
 func (c *Client) write(ctx context.Context, service wire.ClusterClient) error {
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+
 	c.mu.Lock()
-	local := c.local
+	local, left := c.local, c.left
 	c.mu.Unlock()
 
-	if local == nil {
+	if local == nil || left {
 		return nil
 	}
 

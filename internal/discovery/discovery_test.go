@@ -530,13 +530,19 @@ func TestMembersSeeEachOther(t *testing.T) {
 
 	a.sees(nodeB)
 
-	// One leaves for good.
-	b.stop()
-
+	// One leaves for good. Whatever it learns of itself then, nobody hears it.
 	if err := b.Delete(timeout(t)); err != nil {
 		t.Fatal(err)
 	}
 
+	a.sees()
+
+	nodeB.Hostname = "gone"
+	b.SetLocal(nodeB)
+
+	nodeA.Hostname = "stays"
+	a.SetLocal(nodeA)
+	b.sees(nodeA)
 	a.sees()
 }
 
@@ -551,6 +557,16 @@ func TestRedirect(t *testing.T) {
 	if got := front.Stats().Watchers; got != 0 {
 		t.Errorf("%d watchers at the service that redirects", got)
 	}
+
+	// It is the other service that knows the node that leaves.
+	b.SetLocal(sorted(t, node("b")))
+	a.sees(sorted(t, node("b")))
+
+	if err := b.Delete(timeout(t)); err != nil {
+		t.Fatal(err)
+	}
+
+	a.sees()
 }
 
 // TestDial checks that who dials is given the name of the service, not an

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/basalt-os/basalt/internal/blockdev"
+	"github.com/basalt-os/basalt/internal/controllers/cluster"
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/machine"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/server"
 	"github.com/basalt-os/basalt/internal/volume"
 )
@@ -26,6 +28,10 @@ const leaveTimeout = 30 * time.Second
 // eraseTimeout bounds how long erasing takes: all of META and STATE, and the
 // first and last bytes of the rest.
 const eraseTimeout = 5 * time.Minute
+
+// forgetTimeout bounds how long a node that is reset waits until the discovery
+// services have forgotten it.
+const forgetTimeout = 20 * time.Second
 
 // Reset implements [server.Machine].
 func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error {
@@ -42,6 +48,9 @@ func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error
 		}})
 	}
 
+	phases = append(phases, machine.Phase{Name: "preReset", Tolerant: true, Tasks: []machine.Task{
+		task("sendResetSignal", forgetTimeout, func(ctx context.Context) error { return sendResetSignal(ctx, l.n.store) }),
+	}})
 	phases = append(phases, l.n.stopPhases()...)
 	phases = append(phases, machine.Phase{Name: "reset", Tasks: []machine.Task{task("resetSystemDisk", eraseTimeout, erase)}})
 
@@ -51,6 +60,27 @@ func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error
 	}
 
 	return l.n.endNode(ctx, machine.Reset, power, phases...)
+}
+
+// sendResetSignal tells controllers that the machine is about to be reset, and
+// waits for those that have something to do before it. Each removes its finalizer
+// when it has done so. The signal stays: what ended must not begin again.
+func sendResetSignal(ctx context.Context, store *resource.Store) error {
+	signal := resource.New(runtime.MachineResetSignalID, runtime.MachineResetSignal{})
+	signal.Meta.Finalizers = []string{cluster.DiscoveryServiceName}
+
+	if err := store.Create(ctx, signal, configOwner); err != nil {
+		return err
+	}
+
+	_, err := resource.WaitFor(ctx, store, runtime.MachineResetSignalID, func(r *resource.Resource[runtime.MachineResetSignal]) bool {
+		return r != nil && len(r.Meta.Finalizers) == 0
+	})
+	if err != nil {
+		return fmt.Errorf("waiting for controllers to prepare for the reset: %w", err)
+	}
+
+	return nil
 }
 
 // eraser checks what is to be erased, and returns what does it once nothing uses

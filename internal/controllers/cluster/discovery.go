@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/cluster"
+	"github.com/basalt-os/basalt/internal/resources/runtime"
 )
 
 // finder runs a client for each discovery service.
@@ -24,17 +26,37 @@ type finder struct {
 	changed  chan struct{}
 }
 
-// DiscoveryService finds the other nodes by discovery services.
+// DiscoveryServiceName is the controller that talks to the discovery services. A
+// [runtime.MachineResetSignal] with a finalizer of this name is kept by it until
+// the services have forgotten this node.
+const DiscoveryServiceName = "cluster.DiscoveryServiceController"
+
+// DiscoveryService finds the other nodes by discovery services, until the machine
+// is reset.
 func DiscoveryService(d Dependencies) reconcile.Controller {
 	f := &finder{Dependencies: d, changed: make(chan struct{}, 1)}
 
-	controller := derive.AllIn("cluster.DiscoveryServiceController", cluster.RawNamespaceName,
+	controller := derive.AllIn(DiscoveryServiceName, cluster.RawNamespaceName,
 		[]reconcile.Input{
+			derive.In[runtime.MachineResetSignal](runtime.MachineResetSignalID).Strong(),
 			derive.In[cluster.Config](cluster.ConfigID),
 			derive.In[cluster.Identity](cluster.LocalIdentityID),
 			reconcile.InIn[cluster.Affiliate](cluster.RawNamespaceName),
 		},
 		func(ctx context.Context, rt *reconcile.Runtime) (map[string]cluster.Affiliate, error) {
+			reset, err := derive.Find[runtime.MachineResetSignal](ctx, rt, runtime.MachineResetSignalID)
+			if err != nil {
+				return nil, err
+			}
+
+			if reset != nil {
+				if err := f.leave(ctx); err != nil {
+					return nil, err
+				}
+
+				return f.others(), rt.RemoveFinalizer(ctx, reset.Meta.Pointer())
+			}
+
 			config, err := derive.Need[cluster.Config](ctx, rt, cluster.ConfigID)
 			if err != nil {
 				return nil, err
@@ -117,6 +139,25 @@ func (f *finder) tell(local cluster.Affiliate) {
 	for _, c := range f.clients {
 		c.SetLocal(local)
 	}
+}
+
+// leave has the services forget this node. It may be called again.
+func (f *finder) leave(ctx context.Context) error {
+	f.mu.Lock()
+	clients := f.clients
+	f.mu.Unlock()
+
+	var wg sync.WaitGroup
+
+	errs := make([]error, len(clients))
+
+	for i, c := range clients {
+		wg.Go(func() { errs[i] = c.Delete(ctx) })
+	}
+
+	wg.Wait()
+
+	return errors.Join(errs...)
 }
 
 // others are the nodes that the services know. Those that several know are the
