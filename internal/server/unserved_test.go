@@ -134,12 +134,23 @@ func (n *node) serves(t *testing.T, method protoreflect.MethodDescriptor) bool {
 }
 
 func TestRefusalsSayWhy(t *testing.T) {
-	n := newNode(t)
-	_, err := machine.NewMDServiceClient(n.conn).Destroy(t.Context(), &machine.MDDestroyRequest{})
-	wantCode(t, err, codes.FailedPrecondition)
-	for _, want := range []string{"container", "disks"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%v lacks %q", err, want)
+	const ofHost = "disks belong to the host of a container node"
+	for _, test := range []struct {
+		platform    server.Platform
+		array, disk string
+	}{
+		{server.Platform{Name: "container", Mode: "container"}, ofHost, ofHost},
+		{server.Platform{Name: "metal", Mode: "metal"}, "does not manage software RAID arrays", "does not manage LVM volumes"},
+		{server.Platform{Name: "hcloud", Mode: "cloud"}, "does not manage software RAID arrays", "does not manage LVM volumes"},
+	} {
+		n := newNode(t, func(o *server.Options) { o.Platform = test.platform })
+		_, array := machine.NewMDServiceClient(n.conn).Destroy(t.Context(), &machine.MDDestroyRequest{})
+		_, disk := machine.NewLVMServiceClient(n.conn).VolumeGroupRemove(t.Context(), &machine.LVMServiceVolumeGroupRemoveRequest{})
+		for want, err := range map[string]error{test.array: array, test.disk: disk} {
+			wantCode(t, err, codes.FailedPrecondition)
+			if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "platform "+test.platform.Name) {
+				t.Errorf("%s: %v lacks %q", test.platform.Name, err, want)
+			}
 		}
 	}
 }
