@@ -246,7 +246,7 @@ func (f *fake) ServiceList(context.Context, *emptypb.Empty) (*machine.ServiceLis
 	}
 
 	return &machine.ServiceListResponse{Messages: []*machine.ServiceList{{Services: []*machine.ServiceInfo{
-		service("etcd", "Waiting", `Waiting for etcd spec and certificates`, false),
+		service("etcd", "Waiting", `Waiting for etcd spec`, false),
 		service("kubelet", "Running", "Health check successful", true),
 	}}}}, nil
 }

@@ -236,11 +236,12 @@ func (m Moment) condition(name string, above []string) Cause {
 // that the services have for them.
 func conditions() map[string]resource.Pointer {
 	return map[string]resource.Pointer{
-		"time sync":                  resource.PointerOf[clock.Status](clock.StatusID),
-		"network":                    resource.PointerOf[network.Status](network.StatusID),
-		"API certificate":            resource.PointerOf[secrets.API](secrets.APIID),
-		"certificate":                resource.PointerOf[secrets.Trustd](secrets.TrustdID),
-		"kubelet spec":               resource.PointerOf[k8s.KubeletSpec](k8s.KubeletID),
-		"etcd spec and certificates": resource.PointerOf[etcd.Spec](etcd.SpecID),
+		"time sync":         resource.PointerOf[clock.Status](clock.StatusID),
+		"network":           resource.PointerOf[network.Status](network.StatusID),
+		"API certificate":   resource.PointerOf[secrets.API](secrets.APIID),
+		"certificate":       resource.PointerOf[secrets.Trustd](secrets.TrustdID),
+		"kubelet spec":      resource.PointerOf[k8s.KubeletSpec](k8s.KubeletID),
+		"etcd spec":         resource.PointerOf[etcd.Spec](etcd.SpecID),
+		"etcd certificates": resource.PointerOf[etcd.PKIStatus](etcd.PKIStatusID),
 	}
 }

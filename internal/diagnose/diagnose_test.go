@@ -11,13 +11,20 @@ import (
 	"github.com/basalt-os/basalt/internal/resource"
 )
 
-// moment is a control plane node whose etcd has no certificate, because the
-// clock is not synchronized.
+// moment is a control plane node whose etcd has no spec, because the clock is not
+// synchronized, and no certificates, because they are about to be issued.
 func moment() diagnose.Moment {
 	statuses := map[string]reconcile.Status{
 		"etcd.SpecController": {
 			State: reconcile.StateWaiting, Inputs: []string{"etcd/EtcdConfigs.etcd.talos.dev"}, Outputs: []string{"EtcdSpecs.etcd.talos.dev"},
 			WaitingFor: "v1alpha1/TimeStatuses.v1alpha1.talos.dev/node", Reason: "the clock is not synchronized",
+		},
+		"etcd.PKIController": {
+			State: reconcile.StateWaiting, Outputs: []string{"PKIStatuses.etcd.talos.dev"},
+			WaitingFor: "secrets/EtcdSecrets.secrets.talos.dev/etcd",
+		},
+		"secrets.EtcdController": {
+			State: reconcile.StateStarting, Outputs: []string{"EtcdSecrets.secrets.talos.dev"},
 		},
 		"time.SyncController": {
 			State: reconcile.StateFailing, Outputs: []string{"TimeStatuses.v1alpha1.talos.dev"}, Failures: 3, Error: "no time server answers",
@@ -33,7 +40,7 @@ func moment() diagnose.Moment {
 		},
 		Services: []diagnose.Service{
 			{ID: "containerd", State: "Running", Health: "connection refused"},
-			{ID: "etcd", State: "Waiting", Event: `Waiting for etcd spec and certificates, service "containerd" to be up`},
+			{ID: "etcd", State: "Waiting", Event: `Waiting for etcd spec, etcd certificates, service "containerd" to be up`},
 			{ID: "kubelet", State: "Running", Healthy: true},
 			{ID: "machined", State: "Running", Unknown: true},
 			{ID: "first", State: "Waiting", Event: `Waiting for service "second" to be up`},
@@ -48,11 +55,16 @@ func moment() diagnose.Moment {
 }
 
 const etcdChain = `service "etcd" is waiting
-  it waits for etcd spec and certificates
+  it waits for etcd spec
     etcd/EtcdSpecs.etcd.talos.dev/etcd does not exist
       etcd.SpecController is waiting for v1alpha1/TimeStatuses.v1alpha1.talos.dev/node: the clock is not synchronized
         v1alpha1/TimeStatuses.v1alpha1.talos.dev/node does not exist
           time.SyncController is failing (3 times in a row): no time server answers
+  it waits for etcd certificates
+    etcd/PKIStatuses.etcd.talos.dev/etcd does not exist
+      etcd.PKIController is waiting for secrets/EtcdSecrets.secrets.talos.dev/etcd
+        secrets/EtcdSecrets.secrets.talos.dev/etcd does not exist
+          secrets.EtcdController has not finished its first run
   it waits for service "containerd" to be up
     service "containerd" is running, but not healthy: connection refused
 `

@@ -38,20 +38,16 @@ func (n *Node) etcdService() service.Definition {
 	return service.Definition{
 		ID:         "etcd",
 		DependsOn:  []string{"containerd"},
-		Conditions: []service.Condition{n.timeSync(), n.networkReady(), n.etcdReady()},
+		Conditions: []service.Condition{n.timeSync(), n.networkReady(), exists[etcd.Spec](n.store, etcd.SpecID, "etcd spec"), n.etcdCertificates()},
 		Prepare:    n.prepareEtcd,
 		Stale:      first(staleSpec[etcd.Spec](n.store, etcd.SpecID), n.staleEnvironment),
 		Check:      &service.Check{Probe: n.probeEtcd, Period: 20 * time.Second, Timeout: 15 * time.Second},
 	}
 }
 
-// etcdReady holds when the member is configured and has its certificates.
-func (n *Node) etcdReady() service.Condition {
-	return condition{name: "etcd spec and certificates", wait: func(ctx context.Context) error {
-		if _, err := resource.WaitFor(ctx, n.store, etcd.SpecID, present[etcd.Spec]); err != nil {
-			return err
-		}
-
+// etcdCertificates holds when the member's certificates are on disk.
+func (n *Node) etcdCertificates() service.Condition {
+	return condition{name: "etcd certificates", wait: func(ctx context.Context) error {
 		_, err := resource.WaitFor(ctx, n.store, etcd.PKIStatusID, func(r *resource.Resource[etcd.PKIStatus]) bool {
 			return r != nil && r.Spec.Ready
 		})
