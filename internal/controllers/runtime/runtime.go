@@ -70,6 +70,7 @@ func common(d Dependencies) []reconcile.Controller {
 		SBOM(),
 		EventSink(d.Config, d.Arguments),
 		EventSender(d.Events, d.Logger),
+		AddressEvents(d.Events),
 		KmsgLog(d.Config, d.Arguments),
 		KernelLogSender(d.Proc, d.Dev, d.Logger),
 		ServiceLogSender(d.Config, d.Logs, d.Logger),

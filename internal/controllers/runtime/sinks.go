@@ -9,12 +9,16 @@ import (
 	"path/filepath"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	machineapi "github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/events"
 	"github.com/basalt-os/basalt/internal/logs"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resources/network"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
 	"github.com/basalt-os/basalt/internal/sink"
 	"github.com/basalt-os/basalt/pkg/machineconfig"
@@ -139,6 +143,47 @@ func EventSender(ring *events.Ring, logger *slog.Logger) reconcile.Controller {
 				}
 			}}, nil
 		})
+}
+
+// AddressEvents tells followers of events under which name and at which addresses
+// the node is, whenever one of them has changed.
+func AddressEvents(ring *events.Ring) reconcile.Controller {
+	var last *machineapi.AddressEvent
+
+	return derive.Act("runtime.AddressEventController", []reconcile.Input{
+		derive.In[network.HostnameStatus](network.HostnameID),
+		derive.In[network.NodeAddress](network.NodeAddressCurrentID),
+	}, nil, func(ctx context.Context, rt *reconcile.Runtime) error {
+		host, err := derive.Need[network.HostnameStatus](ctx, rt, network.HostnameID)
+		if err != nil {
+			return err
+		}
+
+		addresses, err := derive.Need[network.NodeAddress](ctx, rt, network.NodeAddressCurrentID)
+		if err != nil {
+			return err
+		}
+
+		event := addressEvent(host.Spec, addresses.Spec)
+		if last != nil && proto.Equal(last, event) {
+			return nil
+		}
+
+		last = event
+
+		ring.Publish(ctx, event)
+
+		return nil
+	})
+}
+
+func addressEvent(host network.HostnameStatus, addresses network.NodeAddress) *machineapi.AddressEvent {
+	event := &machineapi.AddressEvent{Hostname: host.Hostname}
+	for _, p := range addresses.Addresses {
+		event.Addresses = append(event.Addresses, p.Addr().String())
+	}
+
+	return event
 }
 
 // KernelLogSender sends the kernel's log to all its destinations. Proc and dev

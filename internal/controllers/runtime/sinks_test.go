@@ -2,12 +2,22 @@ package runtime
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	machineapi "github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/cmdline"
+	"github.com/basalt-os/basalt/internal/events"
+	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
 func TestTasks(t *testing.T) {
@@ -90,4 +100,84 @@ func TestKernelDestinations(t *testing.T) {
 			t.Errorf("%q: got %v, want %q", test.line, err, test.err)
 		}
 	}
+}
+
+func TestAddressEvents(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		store, ring := resource.NewStore(), events.NewRing(10, nil)
+		reader := ring.Follow(events.Start{}, "")
+		engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
+
+		if err := engine.Register(AddressEvents(ring)); err != nil {
+			t.Fatal(err)
+		}
+
+		done := make(chan error)
+
+		go func() { done <- engine.Run(ctx) }()
+
+		name := func(host, domain string) error {
+			return resource.Put(ctx, store, "test", network.HostnameID, network.HostnameStatus{Hostname: host, Domainname: domain})
+		}
+		addresses := func(list ...string) error {
+			spec := network.NodeAddress{}
+			for _, text := range list {
+				spec.Addresses = append(spec.Addresses, netip.MustParsePrefix(text))
+			}
+
+			return resource.Put(ctx, store, "test", network.NodeAddressCurrentID, spec)
+		}
+
+		for _, step := range []struct {
+			what   string
+			change func() error
+			want   string // name and addresses; empty when nothing is told
+		}{
+			{"a name without an address", func() error { return name("a", "") }, ""},
+			{"an address", func() error { return addresses("10.5.0.2/24") }, "a [10.5.0.2]"},
+			{"the same with another mask", func() error { return addresses("10.5.0.2/16") }, ""},
+			{"one address more", func() error { return addresses("10.5.0.2/16", "fd00::2/64") }, "a [10.5.0.2 fd00::2]"},
+			{"another name", func() error { return name("b", "") }, "b [10.5.0.2 fd00::2]"},
+			{"no address", func() error { return addresses() }, "b []"},
+		} {
+			if err := step.change(); err != nil {
+				t.Fatal(err)
+			}
+
+			synctest.Wait()
+
+			if got := told(ctx, t, reader); got != step.want {
+				t.Errorf("%s: told %q, want %q", step.what, got, step.want)
+			}
+		}
+
+		cancel()
+
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// told is the next event about addresses, if there is one by now.
+func told(ctx context.Context, t *testing.T, reader *events.Reader) string {
+	t.Helper()
+
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+
+	event, err := reader.Next(ctx)
+	if err != nil {
+		return ""
+	}
+
+	address, ok := event.Payload.(*machineapi.AddressEvent)
+	if !ok {
+		t.Fatalf("told %v", event.Payload)
+	}
+
+	return fmt.Sprint(address.GetHostname(), " ", address.GetAddresses())
 }
