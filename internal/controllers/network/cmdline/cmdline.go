@@ -74,16 +74,6 @@ func Parse(text string) (Settings, error) {
 	return s, errors.Join(errs...)
 }
 
-// Arguments are the arguments of a command line as text, without quotes.
-func Arguments(text string) []string {
-	var out []string
-	for _, argument := range cmdline.Parse(text) {
-		out = append(out, argument.String())
-	}
-
-	return out
-}
-
 // fields splits at colons outside brackets, which go: they are around IPv6
 // addresses.
 func fields(text string) []string {
