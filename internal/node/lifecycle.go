@@ -204,6 +204,25 @@ func (c configuration) NeedsReboot(_ context.Context, running, next []byte) ([]s
 	return nil, nil
 }
 
+// Difference implements [server.Config].
+func (c configuration) Difference(_ context.Context, running, next []byte) (string, error) {
+	before := &machineconfig.Config{}
+
+	if running != nil {
+		var err error
+		if before, err = machineconfig.Load(running, machineconfig.Options{}); err != nil {
+			return "", err
+		}
+	}
+
+	after, err := machineconfig.Load(next, machineconfig.Options{})
+	if err != nil {
+		return "", err
+	}
+
+	return machineconfig.Diff(before, after)
+}
+
 // Store implements [server.Config].
 func (c configuration) Store(ctx context.Context, next []byte) error {
 	return c.n.storeConfig(ctx, next)

@@ -1,13 +1,10 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/basalt-os/basalt/api/machine"
 )
@@ -27,6 +24,9 @@ type Config interface {
 	// NeedsReboot names the changes that cannot take effect while the node
 	// runs, one sentence each.
 	NeedsReboot(ctx context.Context, running, next []byte) ([]string, error)
+	// Difference shows people what changes, without secrets; it is empty when
+	// nothing does. Running may be nil.
+	Difference(ctx context.Context, running, next []byte) (string, error)
 	// Store keeps a configuration for the next boot.
 	Store(ctx context.Context, next []byte) error
 	// Activate makes a configuration the one that acts, without storing it.
@@ -62,7 +62,11 @@ func (s machineService) applyConfiguration(ctx context.Context, request *machine
 	}
 	reply := &machine.ApplyConfiguration{Warnings: warnings, Mode: mode, ModeDetails: modeDetails(mode, trialTime)}
 	if request.GetDryRun() {
-		reply.ModeDetails = fmt.Sprintf("Dry run summary:\n%s (skipped in dry-run).\n%s", reply.GetModeDetails(), configDiff(running, next))
+		difference, err := s.Config.Difference(ctx, running, next)
+		if err != nil {
+			return nil, fmt.Errorf("comparing with the running configuration: %w", err)
+		}
+		reply.ModeDetails = fmt.Sprintf("Dry run summary:\n%s (skipped in dry-run).\n%s", reply.GetModeDetails(), told(difference))
 		return reply, nil
 	}
 	if err := s.carryOut(ctx, mode, running, next, trialTime); err != nil {
@@ -150,11 +154,12 @@ func modeDetails(mode machine.ApplyConfigurationRequest_Mode, trialTime time.Dur
 	}
 }
 
-func configDiff(running, next []byte) string {
-	if bytes.Equal(running, next) {
+// told is a difference as an answer tells it.
+func told(difference string) string {
+	if difference == "" {
 		return "No changes."
 	}
-	return "Config diff:\n\n" + string(diff.Diff("running", running, "new", next))
+	return "Config diff:\n\n" + difference
 }
 
 // trial is the configuration that a node tries at the moment, if any.

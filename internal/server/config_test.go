@@ -72,18 +72,20 @@ func TestApplyConfiguration(t *testing.T) {
 }
 
 func TestDryRunShowsTheDifference(t *testing.T) {
-	n := newNode(t)
-	n.config.running = "a: 1\nb: 2\n"
-	reply, err := machine.NewMachineServiceClient(n.conn).ApplyConfiguration(t.Context(), &machine.ApplyConfigurationRequest{
-		Data: []byte("a: 1\nb: 3\n"), Mode: machine.ApplyConfigurationRequest_AUTO, DryRun: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	details := reply.GetMessages()[0].GetModeDetails()
-	for _, want := range []string{"Dry run summary:", "(skipped in dry-run)", "\n-b: 2\n+b: 3\n"} {
-		if !strings.Contains(details, want) {
-			t.Errorf("details lack %q:\n%s", want, details)
+	for next, want := range map[string]string{"a: 2": "Config diff:\n\n-a: 1\n+a: 2\n", "a: 1": "No changes."} {
+		n := newNode(t)
+		n.config.running = "a: 1"
+		reply, err := machine.NewMachineServiceClient(n.conn).ApplyConfiguration(t.Context(), &machine.ApplyConfigurationRequest{
+			Data: []byte(next), Mode: machine.ApplyConfigurationRequest_AUTO, DryRun: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		details := reply.GetMessages()[0].GetModeDetails()
+		for _, want := range []string{"Dry run summary:", "(skipped in dry-run)", want} {
+			if !strings.Contains(details, want) {
+				t.Errorf("details lack %q:\n%s", want, details)
+			}
 		}
 	}
 }

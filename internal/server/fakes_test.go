@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -236,6 +237,13 @@ func (f *fakeConfig) Running(context.Context) ([]byte, error) {
 		return nil, nil
 	}
 	return []byte(f.running), nil
+}
+
+func (f *fakeConfig) Difference(_ context.Context, running, next []byte) (string, error) {
+	if string(running) == string(next) {
+		return "", nil
+	}
+	return fmt.Sprintf("-%s\n+%s\n", running, next), nil
 }
 
 func (f *fakeConfig) Validate(context.Context, []byte) ([]string, error) {
