@@ -2,10 +2,12 @@ package bootloader
 
 import (
 	"bytes"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/uuid"
 
@@ -208,6 +210,25 @@ func (m *machine) boot() string {
 	m.variables[loaderVariable("LoaderDevicePartUUID")] = string(encodeText(strings.ToUpper(m.esp.GUID.String())))
 
 	return first.version
+}
+
+// started is the name of an image's file after systemd-boot has started it.
+func (i image) started() string {
+	if i.left == 0 {
+		return i.file
+	}
+
+	return fileName(i.id, true, i.left-1, i.done+1)
+}
+
+// encodeText is the value of a variable that is text, as boot loaders write it.
+func encodeText(text string) []byte {
+	var value []byte
+	for _, unit := range utf16.Encode([]rune(text + "\x00")) {
+		value = binary.LittleEndian.AppendUint16(value, unit)
+	}
+
+	return value
 }
 
 // boots are the versions of so many boots in which nobody says that all is well.

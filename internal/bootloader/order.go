@@ -3,7 +3,6 @@ package bootloader
 import (
 	"cmp"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -129,18 +128,6 @@ func compareImages(a, b image) int {
 	}
 
 	return cmp.Or(-cmp.Compare(a.left, b.left), cmp.Compare(a.done, b.done))
-}
-
-// sortImages puts images in the order of systemd-boot's menu.
-func sortImages(images []image) { slices.SortStableFunc(images, compareImages) }
-
-// started is the name of an image's file after systemd-boot has started it.
-func (i image) started() string {
-	if i.left == 0 {
-		return i.file
-	}
-
-	return fileName(i.id, true, i.left-1, i.done+1)
 }
 
 // compareVersions orders versions as systemd does, see the UAPI group's "Version

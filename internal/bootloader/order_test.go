@@ -75,7 +75,7 @@ func TestOrder(t *testing.T) {
 
 	shuffled := slices.Clone(list)
 	slices.Reverse(shuffled)
-	sortImages(shuffled)
+	slices.SortStableFunc(shuffled, compareImages)
 
 	if diff := cmp.Diff(list, shuffled, cmp.AllowUnexported(image{})); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)

@@ -79,15 +79,6 @@ func decodeText(value []byte) (string, error) {
 // maxText is the longest text that is read from a variable, in bytes.
 const maxText = 8192
 
-func encodeText(text string) []byte {
-	var value []byte
-	for _, unit := range utf16.Encode([]rune(text + "\x00")) {
-		value = binary.LittleEndian.AppendUint16(value, unit)
-	}
-
-	return value
-}
-
 // readText reads a variable that is text.
 func readText(vars Variables, v Variable) (string, error) {
 	value, err := vars.Read(v)

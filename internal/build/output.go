@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
-	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/build/cache"
@@ -180,20 +179,4 @@ func writeProgram(name string, p program) error {
 	}
 
 	return file.CloseAtomicallyReplace()
-}
-
-// ImageNames are the public names of the images in the layout in dir.
-func ImageNames(dir string) ([]string, error) {
-	var index v1.Index
-
-	if err := readJSON(filepath.Join(dir, v1.ImageIndexFile), &index); err != nil {
-		return nil, err
-	}
-
-	names := make([]string, 0, len(index.Manifests))
-	for _, d := range index.Manifests {
-		names = append(names, d.Annotations[v1.AnnotationRefName])
-	}
-
-	return names, nil
 }

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -78,7 +77,6 @@ type Client struct {
 	left       bool // nothing is told any more
 	local      *cluster.Affiliate
 	affiliates map[string]cluster.Affiliate
-	address    netip.Addr
 }
 
 // NewClient returns a client that does nothing until Run.
@@ -139,18 +137,9 @@ func (c *Client) Affiliates() []cluster.Affiliate {
 	return list
 }
 
-// PublicAddress returns the address from which the service sees this node; it is
-// not valid before the service was reached.
-func (c *Client) PublicAddress() netip.Addr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-
-	return c.address
-}
-
 // Run keeps in touch with the service until the context ends, through failures
 // of any kind, and then returns nil. It calls notify, from one goroutine at a
-// time, after what Affiliates or PublicAddress return has changed.
+// time, after what Affiliates returns has changed.
 func (c *Client) Run(ctx context.Context, notify func()) error {
 	var (
 		endpoint  = c.options.Endpoint
@@ -328,13 +317,6 @@ func (c *Client) hello(ctx context.Context, service wire.ClusterClient) (redirec
 	response, err := service.Hello(ctx, &wire.HelloRequest{ClusterId: c.options.ClusterID, ClientVersion: c.options.Version})
 	if err != nil {
 		return "", fmt.Errorf("greeting discovery service: %w", err)
-	}
-
-	var address netip.Addr
-	if err := address.UnmarshalBinary(response.GetClientIp()); err == nil {
-		c.mu.Lock()
-		c.address = address
-		c.mu.Unlock()
 	}
 
 	return response.GetRedirect().GetEndpoint(), nil

@@ -47,3 +47,25 @@ func (c *Client) Pending() bool { return len(c.localChanged) > 0 }
 
 // Told takes what is pending.
 func (c *Client) Told() { <-c.localChanged }
+
+// Stats are numbers about the service.
+type Stats struct{ Clusters, Affiliates, Endpoints, Watchers int }
+
+// Stats returns the numbers of this moment.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	stats := Stats{Clusters: len(s.registry.clusters)}
+
+	for _, c := range s.registry.clusters {
+		stats.Affiliates += len(c.affiliates)
+		stats.Watchers += len(c.watchers)
+
+		for _, a := range c.affiliates {
+			stats.Endpoints += len(a.endpoints)
+		}
+	}
+
+	return stats
+}

@@ -43,7 +43,6 @@ type Server struct {
 
 	mu       sync.Mutex
 	registry *registry
-	hellos   uint64
 }
 
 // NewServer returns a server with what its snapshot has. A snapshot that cannot
@@ -141,41 +140,11 @@ func (s *Server) Save() error {
 	return writeSnapshot(s.options.Snapshot, data)
 }
 
-// Stats are numbers about the service.
-type Stats struct {
-	Clusters, Affiliates, Endpoints, Watchers int
-	// Hellos counts since the start.
-	Hellos uint64
-}
-
-// Stats returns the numbers of this moment.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	stats := Stats{Clusters: len(s.registry.clusters), Hellos: s.hellos}
-
-	for _, c := range s.registry.clusters {
-		stats.Affiliates += len(c.affiliates)
-		stats.Watchers += len(c.watchers)
-
-		for _, a := range c.affiliates {
-			stats.Endpoints += len(a.endpoints)
-		}
-	}
-
-	return stats
-}
-
 // Hello tells a node the address that it comes from.
 func (s *Server) Hello(ctx context.Context, req *wire.HelloRequest) (*wire.HelloResponse, error) {
 	if err := checkID("cluster", req.GetClusterId()); err != nil {
 		return nil, err
 	}
-
-	s.mu.Lock()
-	s.hellos++
-	s.mu.Unlock()
 
 	response := &wire.HelloResponse{}
 	if s.options.Redirect != "" {

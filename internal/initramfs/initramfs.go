@@ -25,7 +25,6 @@ var (
 const (
 	typeDir     = 0o040000
 	typeRegular = 0o100000
-	typeLink    = 0o120000
 )
 
 const (
@@ -72,16 +71,6 @@ func (w *Writer) File(name string, mode fs.FileMode, size int64, r io.Reader) er
 	}
 
 	return w.entry(name, typeRegular|uint32(mode.Perm()), size, r)
-}
-
-// Symlink adds a symbolic link.
-func (w *Writer) Symlink(name, target string) error {
-	name, err := clean(name)
-	if err != nil {
-		return err
-	}
-
-	return w.entry(name, typeLink|0o777, int64(len(target)), strings.NewReader(target))
 }
 
 // Close ends the archive.

@@ -259,17 +259,6 @@ func Find[T any](c *Config) *T {
 	return nil
 }
 
-// Named is the document of type T with a name, or nil when there is none.
-func Named[T any](c *Config, name string) *T {
-	for _, doc := range All[T](c) {
-		if document.NameOf(doc) == name {
-			return doc
-		}
-	}
-
-	return nil
-}
-
 // All are the documents of type T, in their order.
 func All[T any](c *Config) []*T {
 	var all []*T

@@ -231,20 +231,10 @@ machine:
 	}
 }
 
-func TestNamed(t *testing.T) {
+func TestComplete(t *testing.T) {
 	t.Parallel()
 
-	cfg := load(t, "apiVersion: v1alpha1\nkind: LinkConfig\nname: a\n---\napiVersion: v1alpha1\nkind: LinkConfig\nname: b\nmtu: 5\n")
-
-	if b := machineconfig.Named[document.LinkConfig](cfg, "b"); b == nil || b.MTU != 5 {
-		t.Errorf("found %+v", b)
-	}
-
-	if c := machineconfig.Named[document.LinkConfig](cfg, "c"); c != nil {
-		t.Errorf("found %+v", c)
-	}
-
-	if cfg.Complete() || !load(t, legacyText).Complete() {
+	if cfg := load(t, "apiVersion: v1alpha1\nkind: LinkConfig\nname: a\n"); cfg.Complete() || !load(t, legacyText).Complete() {
 		t.Error("complete is wrong")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"debug/buildinfo"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,9 +22,9 @@ import (
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/pkg/oci"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
-	"github.com/basalt-os/basalt/internal/build"
 	"github.com/basalt-os/basalt/internal/payload"
 	"github.com/basalt-os/basalt/internal/registry"
 )
@@ -165,7 +166,7 @@ func TestInside(t *testing.T) {
 	client := startContainerd(t)
 	ctx := namespaces.WithNamespace(t.Context(), "test")
 
-	names, err := build.ImageNames("/run/oci")
+	names, err := imageNames("/run/oci")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +178,27 @@ func TestInside(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) { testImage(ctx, t, client, name) })
 	}
+}
+
+// imageNames are the public names of the images in the layout in dir.
+func imageNames(dir string) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, v1.ImageIndexFile))
+	if err != nil {
+		return nil, err
+	}
+
+	var index v1.Index
+
+	if err := json.Unmarshal(text, &index); err != nil {
+		return nil, fmt.Errorf("reading the index of %s: %w", dir, err)
+	}
+
+	names := make([]string, 0, len(index.Manifests))
+	for _, d := range index.Manifests {
+		names = append(names, d.Annotations[v1.AnnotationRefName])
+	}
+
+	return names, nil
 }
 
 // testRootPrograms runs programs of the root tree: they report the version of the
