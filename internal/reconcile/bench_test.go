@@ -26,7 +26,7 @@ func BenchmarkChain(b *testing.B) {
 
 			engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
 
-			for _, c := range []reconcile.Controller{newPlanner(), newAdder()} {
+			for _, c := range []reconcile.Controller{planner{}, adder{}} {
 				if err := engine.Register(c); err != nil {
 					b.Fatal(err)
 				}

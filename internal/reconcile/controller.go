@@ -12,10 +12,9 @@
 // else exists returns WaitingFor, which is no failure. What each controller is
 // doing is itself a resource, a Status.
 //
-// Three forms cover nearly everything: Transform makes one output of each
-// input, Merge makes outputs of all inputs together, and an actuator, a
-// Controller written by hand, carries a spec to the outside world and a status
-// back.
+// Most controllers compute all their outputs from all their inputs: package
+// derive, beside the controllers, has that form. Others are written by hand, such
+// as actuators, which carry specs to the outside world and statuses back.
 package reconcile
 
 import (

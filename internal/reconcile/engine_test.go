@@ -37,59 +37,6 @@ func (wish) Definition() resource.Definition { return definition("Wishes") }
 func (plan) Definition() resource.Definition { return definition("Plans") }
 func (sum) Definition() resource.Definition  { return definition("Sums") }
 
-// newPlanner transforms wishes. What a wish says decides what happens.
-func newPlanner() reconcile.Controller {
-	return &reconcile.Transform[wish, plan]{
-		ControllerName: "planner",
-		Map: func(ctx context.Context, r resource.Reader, input *resource.Resource[wish], output *plan) error {
-			verb, object, _ := strings.Cut(input.Spec.Text, ":")
-
-			switch verb {
-			case "skip":
-				return reconcile.ErrSkip
-			case "fail":
-				return errors.New("the wish cannot be granted")
-			case "panic":
-				panic("the wish is cursed")
-			case "pry":
-				_, err := resource.Get[sum](ctx, r, "sum")
-
-				return err
-			case "after":
-				if _, err := resource.Get[wish](ctx, r, object); err != nil {
-					return reconcile.WaitingFor(resource.PointerOf[wish](object), "it comes first")
-				}
-			}
-
-			output.Text = strings.ToUpper(input.Spec.Text)
-
-			return nil
-		},
-	}
-}
-
-// newAdder merges plans.
-func newAdder() reconcile.Controller {
-	return &reconcile.Merge[plan, sum]{
-		ControllerName: "adder",
-		Combine: func(inputs []*resource.Resource[plan]) (map[string]sum, error) {
-			var texts []string
-
-			for _, input := range inputs {
-				if input.Meta.Phase == resource.Running {
-					texts = append(texts, input.Spec.Text)
-				}
-			}
-
-			if len(texts) == 0 {
-				return nil, nil
-			}
-
-			return map[string]sum{"sum": {Text: strings.Join(texts, "+")}}, nil
-		},
-	}
-}
-
 // clockwork is an actuator with a source that breaks and a requeue.
 type clockwork struct{ strike chan string }
 
@@ -200,7 +147,7 @@ func TestTraces(t *testing.T) {
 			clock := &clockwork{strike: tr.strike}
 
 			for _, c := range []reconcile.Controller{
-				traced{newPlanner(), tr}, traced{newAdder(), tr}, tracedSource{traced{clock, tr}, clock},
+				traced{planner{}, tr}, traced{adder{}, tr}, tracedSource{traced{clock, tr}, clock},
 			} {
 				if err := tr.engine.Register(c); err != nil {
 					t.Fatal(err)
