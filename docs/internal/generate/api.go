@@ -70,7 +70,7 @@ func writeService(out *strings.Builder, service protoreflect.ServiceDescriptor, 
 
 		about := comment(method)
 		if slices.Contains(unserved, full) {
-			about += " *Not served by container nodes.*"
+			about += " *Not served.*"
 		}
 
 		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", method.Name(), messages(method), callers(rule), cell(about))
