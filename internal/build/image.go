@@ -3,7 +3,6 @@ package build
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/basalt-os/basalt/internal/build/oci"
 	"github.com/basalt-os/basalt/internal/build/tree"
 )
-
-// searchPath is PATH in every container.
-const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // image describes a container image. Layers are shared between images whose
 // trees are the same.
@@ -153,14 +149,9 @@ func (b *builder) pack(ctx context.Context, i image) (oci.Image, error) {
 	result := oci.Image{
 		Names: i.names,
 		Config: v1.ImageConfig{
-			User: i.user, Env: []string{searchPath}, Entrypoint: i.entrypoint, Cmd: i.command,
+			User: i.user, Env: []string{oci.SearchPath}, Entrypoint: i.entrypoint, Cmd: i.command,
 		},
-		Annotations: map[string]string{
-			v1.AnnotationTitle:    i.title,
-			v1.AnnotationVersion:  strings.TrimPrefix(i.version, "v"),
-			v1.AnnotationVendor:   "Basalt",
-			v1.AnnotationLicenses: "Apache-2.0",
-		},
+		Annotations: oci.Annotations(i.title, i.version),
 	}
 
 	for _, l := range i.layers {

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/basalt-os/basalt/internal/build"
+	"github.com/basalt-os/basalt/internal/build/installer"
 	"github.com/basalt-os/basalt/internal/build/oci"
 	"github.com/basalt-os/basalt/internal/build/tree"
 	"github.com/basalt-os/basalt/internal/payload"
@@ -99,27 +101,31 @@ func installerImage(dir, program, version string, uki []byte) (oci.Image, error)
 		return oci.Image{}, err
 	}
 
-	files := tree.New().Dir("bin", 0o755).Dir("tmp", 0o1777).
-		Existing("bin/installer", program).
-		Existing(payload.Path(runtime.GOARCH, payload.UKI), file).
-		Existing(payload.Path(runtime.GOARCH, payload.SystemdBoot), Image("systemd-boot-"+runtime.GOARCH+".efi")).
-		Existing(payload.Path(runtime.GOARCH, payload.GRUBBoot), Image("grub-boot-"+runtime.GOARCH+".img")).
-		Existing(payload.Path(runtime.GOARCH, payload.GRUBCore), Image("grub-core-"+runtime.GOARCH+".img"))
-
-	manifest, err := build.Manifest(files, payload.Manifest{
-		Version: version, Arch: runtime.GOARCH, Profile: build.DefaultKernel, Kernel: "test",
-	})
-	files.Text(payload.ManifestFile, 0o644, manifest)
-
-	layers := filepath.Join(dir, "layer")
-	if err := errors.Join(err, files.Err(), os.Mkdir(layers, 0o755), oci.WriteLayer(layers, files, oci.Fast)); err != nil {
+	files, err := installer.Payload(
+		payload.Manifest{Version: version, Arch: runtime.GOARCH, Profile: build.DefaultKernel, Kernel: "test"},
+		installer.Files{
+			UKI: file, SystemdBoot: Image("systemd-boot-" + runtime.GOARCH + ".efi"),
+			GRUBBoot: Image("grub-boot-" + runtime.GOARCH + ".img"), GRUBCore: Image("grub-core-" + runtime.GOARCH + ".img"),
+		})
+	if err != nil {
 		return oci.Image{}, err
 	}
 
-	layer, err := oci.ReadLayer(layers)
+	var layers []oci.Layer
 
-	return oci.Image{
-		Names: []string{payload.Image(version)}, Layers: []oci.Layer{layer},
-		Config: v1.ImageConfig{Entrypoint: []string{"/bin/installer"}},
-	}, err
+	for i, t := range []*tree.Tree{files, installer.Program(program)} {
+		folder := filepath.Join(dir, fmt.Sprintf("layer-%d", i))
+		if err := errors.Join(os.Mkdir(folder, 0o755), oci.WriteLayer(folder, t, oci.Fast)); err != nil {
+			return oci.Image{}, err
+		}
+
+		layer, err := oci.ReadLayer(folder)
+		if err != nil {
+			return oci.Image{}, err
+		}
+
+		layers = append(layers, layer)
+	}
+
+	return installer.Image(version, runtime.GOARCH, layers...), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/basalt-os/basalt/internal/build/tree"
 )
@@ -36,9 +37,10 @@ const (
 
 // Layer is a compressed layer on disk.
 type Layer struct {
-	Digest digest.Digest // of the compressed bytes
-	DiffID digest.Digest // of the archive
-	Size   int64         // compressed, bytes
+	Digest    digest.Digest // of the compressed bytes
+	DiffID    digest.Digest // of the archive
+	Size      int64         // compressed, bytes
+	MediaType string        `json:",omitempty"` // that of an archive in zstd when empty
 
 	path string
 }
@@ -133,4 +135,9 @@ func ReadLayer(dir string) (Layer, error) {
 	}
 
 	return layer, nil
+}
+
+// ForeignLayer is a layer that another tool has made, in a file.
+func ForeignLayer(path string, d v1.Descriptor, diffID digest.Digest) Layer {
+	return Layer{Digest: d.Digest, DiffID: diffID, Size: d.Size, MediaType: d.MediaType, path: path}
 }

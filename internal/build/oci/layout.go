@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/opencontainers/go-digest"
@@ -21,9 +23,23 @@ import (
 // Image is an image to be written.
 type Image struct {
 	Names       []string // full public references, the first is the main one
+	Arch        string   // that of this machine when empty
 	Layers      []Layer
 	Config      v1.ImageConfig
 	Annotations map[string]string
+}
+
+// SearchPath is PATH in every container.
+const SearchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Annotations are what all our images say about themselves.
+func Annotations(title, version string) map[string]string {
+	return map[string]string{
+		v1.AnnotationTitle:    title,
+		v1.AnnotationVersion:  strings.TrimPrefix(version, "v"),
+		v1.AnnotationVendor:   "Basalt",
+		v1.AnnotationLicenses: "Apache-2.0",
+	}
 }
 
 // Size is the sum of the compressed layers in bytes.
@@ -134,7 +150,7 @@ func (w *writer) keep(wanted func(name string) bool) ([]v1.Descriptor, error) {
 }
 
 func (w *writer) image(image Image) (v1.Descriptor, error) {
-	platform := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	platform := v1.Platform{OS: "linux", Architecture: cmp.Or(image.Arch, runtime.GOARCH)}
 	config := v1.Image{
 		Created:  &tree.Epoch,
 		Platform: platform,
@@ -150,7 +166,7 @@ func (w *writer) image(image Image) (v1.Descriptor, error) {
 	for _, layer := range image.Layers {
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, layer.DiffID)
 		manifest.Layers = append(manifest.Layers, v1.Descriptor{
-			MediaType: v1.MediaTypeImageLayerZstd,
+			MediaType: cmp.Or(layer.MediaType, v1.MediaTypeImageLayerZstd),
 			Digest:    layer.Digest,
 			Size:      layer.Size,
 		})

@@ -70,6 +70,24 @@ func (t *Tree) File(name string, mode fs.FileMode, source, sum string, size int6
 	return t.add(name, Entry{Mode: mode, Source: source, Sum: sum, Size: size})
 }
 
+// Program adds the file source, which must not change until the tree has been
+// written, as a program.
+func (t *Tree) Program(name, source string) *Tree {
+	info, err := os.Stat(source)
+	if err == nil {
+		var sum string
+		if sum, err = sumOf(source); err == nil {
+			return t.File(name, 0o755, source, sum, info.Size())
+		}
+	}
+
+	if t.err == nil {
+		t.err = fmt.Errorf("adding /%s: %w", name, err)
+	}
+
+	return t
+}
+
 // Symlink adds a symbolic link.
 func (t *Tree) Symlink(name, target string) *Tree {
 	return t.add(name, Entry{Mode: fs.ModeSymlink | 0o777, Link: target})
