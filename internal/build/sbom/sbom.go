@@ -27,11 +27,17 @@ type Module struct {
 	Sum     string // go.sum's "h1:...", empty for our own modules
 }
 
-// Program is a compiled program.
+// Program is a compiled program, or an image with some.
 type Program struct {
 	Name    string
 	Version string
-	SHA256  string // hexadecimal
+	SHA256  string // hexadecimal; empty when not known
+}
+
+// File is a file that went into something as it is.
+type File struct {
+	Name   string
+	SHA256 string // hexadecimal
 }
 
 // Bill is what something is made of.
@@ -41,6 +47,24 @@ type Bill struct {
 	Programs []Program
 	Modules  []Module
 	Packages []debian.Package
+	Files    []File
+
+	included []cyclonedx.Component
+}
+
+// Include adds what another bill, which was encoded, has.
+func (b *Bill) Include(data []byte) error {
+	var bom cyclonedx.BOM
+
+	if err := cyclonedx.NewBOMDecoder(bytes.NewReader(data), cyclonedx.BOMFileFormatJSON).Decode(&bom); err != nil {
+		return fmt.Errorf("reading a bill of materials: %w", err)
+	}
+
+	if bom.Components != nil {
+		b.included = append(b.included, *bom.Components...)
+	}
+
+	return nil
 }
 
 // Modules reads the modules of a compiled Go program, the Go standard library
@@ -91,10 +115,13 @@ func (b Bill) Encode() (string, error) {
 
 	var components []cyclonedx.Component
 
+	for _, f := range b.Files {
+		components = append(components, cyclonedx.Component{Type: cyclonedx.ComponentTypeFile, Name: f.Name, Hashes: hashes(f.SHA256)})
+	}
+
 	for _, p := range b.Programs {
 		components = append(components, cyclonedx.Component{
-			Type: cyclonedx.ComponentTypeApplication, Name: p.Name, Version: p.Version,
-			Hashes: &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: p.SHA256}},
+			Type: cyclonedx.ComponentTypeApplication, Name: p.Name, Version: p.Version, Hashes: hashes(p.SHA256),
 		})
 	}
 
@@ -106,11 +133,12 @@ func (b Bill) Encode() (string, error) {
 		purl := "pkg:deb/debian/" + url.PathEscape(p.Name) + "@" + url.PathEscape(p.Version) + "?arch=" + p.Architecture
 		components = append(components, cyclonedx.Component{
 			BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: p.Name, Version: p.Version, PackageURL: purl,
-			Hashes:     &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: p.SHA256}},
+			Hashes:     hashes(p.SHA256),
 			Properties: &[]cyclonedx.Property{{Name: "debian:source", Value: p.Source}},
 		})
 	}
 
+	components = distinct(append(components, b.included...))
 	bom.Components = &components
 
 	var out bytes.Buffer
@@ -120,6 +148,38 @@ func (b Bill) Encode() (string, error) {
 	}
 
 	return out.String(), nil
+}
+
+// hashes are the digests of a component, none if its SHA-256 is not known.
+func hashes(sum string) *[]cyclonedx.Hash {
+	if sum == "" {
+		return nil
+	}
+
+	return &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: sum}}
+}
+
+// distinct leaves out components that are there before.
+func distinct(components []cyclonedx.Component) []cyclonedx.Component {
+	type identity struct {
+		kind                cyclonedx.ComponentType
+		name, version, purl string
+		hashes              string
+	}
+
+	seen := map[identity]bool{}
+
+	return slices.DeleteFunc(components, func(c cyclonedx.Component) bool {
+		id := identity{c.Type, c.Name, c.Version, c.PackageURL, ""}
+		if c.Hashes != nil {
+			id.hashes = fmt.Sprint(*c.Hashes)
+		}
+
+		known := seen[id]
+		seen[id] = true
+
+		return known
+	})
 }
 
 func moduleComponent(m Module) cyclonedx.Component {

@@ -91,3 +91,46 @@ func TestEncode(t *testing.T) {
 		t.Error("the bill is not reproducible")
 	}
 }
+
+// A bill can have what others have, each part once.
+func TestInclude(t *testing.T) {
+	part := Bill{Name: "part", Modules: []Module{{"go.uber.org/zap", "v1.28.0", ""}}, Programs: []Program{{"etcd", "3.7.3", "aa"}}}
+
+	text, err := part.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	bill := Bill{Name: "all", Files: []File{{"kernel", "bb"}}, Programs: []Program{{"etcd", "3.7.3", "aa"}, {Name: "etcd", Version: "3.7.3"}}}
+
+	for range 2 {
+		if err := bill.Include([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if text, err = bill.Encode(); err != nil {
+		t.Fatal(err)
+	}
+
+	var got struct{ Components []struct{ Type, Name string } }
+
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+
+	var names []string
+	for _, c := range got.Components {
+		names = append(names, c.Type+" "+c.Name)
+	}
+
+	// The second etcd is one whose digest is not known.
+	want := []string{"file kernel", "application etcd", "application etcd", "library go.uber.org/zap"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	if err := bill.Include([]byte("{")); err == nil {
+		t.Error("a damaged bill was included")
+	}
+}
