@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/basalt-os/basalt/internal/ocilayout"
 )
 
 const manifest = `version: v1alpha1
@@ -224,42 +226,21 @@ func layout(t *testing.T, layer []byte, damage bool) string {
 func TestLayout(t *testing.T) {
 	layer := archive(t, file("manifest.yaml", manifest), file("rootfs/usr/local/a", "")).Bytes()
 
-	e, err := UnpackLayout(t.TempDir(), layout(t, layer, false), "amd64")
+	e, err := UnpackLayout(t.TempDir(), ocilayout.Open(layout(t, layer, false)), "", "amd64")
 	if err != nil || !slices.Equal(names(e), []string{"usr/local/a"}) {
 		t.Errorf("%v, %v", e, err)
 	}
 
-	if _, err := UnpackLayout(t.TempDir(), layout(t, layer, false), "riscv64"); !errors.Is(err, ErrExtension) {
+	if _, err := UnpackLayout(t.TempDir(), ocilayout.Open(layout(t, layer, false)), "", "riscv64"); !errors.Is(err, ErrExtension) {
 		t.Errorf("another architecture: %v", err)
 	}
 
-	if _, err := UnpackLayout(t.TempDir(), layout(t, layer, true), "amd64"); !errors.Is(err, ErrExtension) {
+	if _, err := UnpackLayout(t.TempDir(), ocilayout.Open(layout(t, layer, true)), "", "amd64"); !errors.Is(err, ErrExtension) {
 		t.Errorf("damaged: %v", err)
 	}
 
-	if _, err := UnpackLayout(t.TempDir(), t.TempDir(), "amd64"); !errors.Is(err, ErrExtension) {
+	if _, err := UnpackLayout(t.TempDir(), ocilayout.Open(t.TempDir()), "", "amd64"); !errors.Is(err, ErrExtension) {
 		t.Errorf("no layout: %v", err)
-	}
-}
-
-func TestTarball(t *testing.T) {
-	dir := layout(t, archive(t, file("manifest.yaml", manifest), file("rootfs/usr/local/a", "")).Bytes(), false)
-	name := filepath.Join(t.TempDir(), "image.tar")
-
-	out, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-
-	w := tar.NewWriter(out)
-	if err := w.AddFS(os.DirFS(dir)); err != nil || w.Close() != nil {
-		t.Fatal(err)
-	}
-
-	e, err := UnpackTarball(t.TempDir(), t.TempDir(), name, "amd64")
-	if err != nil || !slices.Equal(names(e), []string{"usr/local/a"}) {
-		t.Errorf("%v, %v", e, err)
 	}
 }
 

@@ -28,6 +28,7 @@ func builtins() map[string]Profile {
 	aws.Customization.ExtraKernelArgs = []string{"nvme_core.io_timeout=4294967295"}
 
 	return map[string]Profile{
+		"installer":     {Platform: "metal", Output: Output{Kind: KindInstaller}},
 		"iso":           {Platform: "metal", Output: Output{Kind: KindISO}},
 		"metal":         image("metal", DiskRaw, FormatZstd, 0),
 		"metal-4k":      metal4k,
@@ -59,6 +60,10 @@ func Builtins() []string { return slices.Sorted(maps.Keys(builtins())) }
 // builtin is the profile with a name.
 func builtin(name string) (Profile, error) {
 	p, ok := builtins()[name]
+	if !ok && (strings.HasPrefix(name, "secureboot-") || strings.HasSuffix(name, "-secureboot")) {
+		return Profile{}, fmt.Errorf("%w: baseProfileName %q cannot be used: %s", ErrProfile, name, noSecureBoot)
+	}
+
 	if !ok {
 		return Profile{}, fmt.Errorf("%w: baseProfileName %q is not one of %s", ErrProfile, name, strings.Join(Builtins(), ", "))
 	}

@@ -12,19 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/basalt-os/basalt/internal/build/sbom"
 	"github.com/basalt-os/basalt/internal/extension"
 	"github.com/basalt-os/basalt/internal/initramfs"
 	"github.com/basalt-os/basalt/internal/kmod"
 	"github.com/basalt-os/basalt/internal/squashfs"
 	"github.com/basalt-os/basalt/internal/version"
 )
-
-// Container names an image of a container: a folder or an archive in the form
-// of an OCI layout, on this machine.
-type Container struct {
-	OCIPath     string `yaml:"ociPath"`     // a folder
-	TarballPath string `yaml:"tarballPath"` // an archive of one, not compressed
-}
 
 // embeddedConfig is where the node looks for the configuration that comes with
 // its image.
@@ -45,6 +39,8 @@ func (p Profile) withLayers(work string) (Profile, error) {
 	if _, ok := p.requirements()["initramfs"]; !p.layered() || !ok {
 		return p, nil
 	}
+
+	p.making.step("system extensions and configuration")
 
 	name := filepath.Join(work, "initramfs")
 
@@ -150,7 +146,7 @@ func (p Profile) layers(work string) ([]layer, error) {
 			return nil, err
 		}
 
-		e, err := container.unpack(dir, p.Arch)
+		e, err := container.unpack(dir, work, p.Arch)
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +167,7 @@ func (p Profile) layers(work string) ([]layer, error) {
 		}
 
 		layers = append(layers, layer{metadata, entries})
+		p.making.add(sbom.Program{Name: metadata.Name, Version: metadata.Version})
 	}
 
 	if text := p.Customization.EmbeddedMachineConfiguration; text != "" {
@@ -186,20 +183,6 @@ func (p Profile) layers(work string) ([]layer, error) {
 	}
 
 	return layers, nil
-}
-
-func (c Container) unpack(dir, arch string) (*extension.Extension, error) {
-	if c.OCIPath != "" {
-		return extension.UnpackLayout(dir, c.OCIPath, arch)
-	}
-
-	work, err := os.MkdirTemp(dir, "layout-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(work)
-
-	return extension.UnpackTarball(dir, work, c.TarballPath, arch)
 }
 
 func memoryFile(name string, data []byte) squashfs.Entry {

@@ -1,5 +1,6 @@
 // Package imager makes what a machine boots from: a unified kernel image, a disk
-// image, an ISO, or a kernel with its initramfs for booting from the network.
+// image, an ISO, or a kernel with its initramfs for booting from the network; and
+// the installer image that belongs to it.
 //
 // It works on plain files, without privileges, loop devices or mounts, and the
 // same profile and the same inputs give the same bytes.
@@ -8,12 +9,14 @@ package imager
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -43,6 +46,8 @@ func (p Profile) FileName() string {
 		return "cmdline-" + target
 	case KindIPXE:
 		return target + ".ipxe"
+	case KindInstaller:
+		return p.installerName() + ".tar"
 	}
 
 	name := target + "." + string(p.Output.ImageOptions.DiskFormat)
@@ -55,6 +60,15 @@ func (p Profile) FileName() string {
 	}
 
 	return name + string(p.Output.OutFormat)
+}
+
+// installerName says for which platform an installer is, unless it is for metal.
+func (p Profile) installerName() string {
+	if p.Platform == "metal" {
+		return "installer-" + p.Arch
+	}
+
+	return p.Platform + "-installer-" + p.Arch
 }
 
 // Build makes the profile's output in the folder dir and returns the path of
@@ -83,7 +97,9 @@ func Build(p Profile, dir string) (string, error) {
 		return "", fmt.Errorf("making %s: %w", p.FileName(), err)
 	}
 
-	if err := p.write(file.File); err != nil {
+	p.making.step(p.title())
+
+	if err := p.write(file.File, work); err != nil {
 		return "", fmt.Errorf("making %s: %w", p.FileName(), err)
 	}
 
@@ -94,7 +110,16 @@ func Build(p Profile, dir string) (string, error) {
 	return name, nil
 }
 
-func (p Profile) write(file *os.File) error {
+// title is what people are told that is being made.
+func (p Profile) title() string {
+	if p.Name != "" {
+		return p.FileName() + " of " + p.Name
+	}
+
+	return p.FileName()
+}
+
+func (p Profile) write(file *os.File, work string) error {
 	switch p.Output.Kind {
 	case KindKernel:
 		return copyInto(file, p.Input.Kernel.Path)
@@ -119,6 +144,8 @@ func (p Profile) write(file *os.File) error {
 		return err
 	case KindISO:
 		return p.writeISO(file)
+	case KindInstaller:
+		return p.writeInstaller(file, work)
 	default:
 		return p.writeImage(file)
 	}
@@ -183,13 +210,16 @@ func kernelRelease(kernel []byte) string {
 	return string(release)
 }
 
-// ipxe is a script for iPXE. Its paths are relative to its own.
+// ipxe is a script for iPXE. Paths that are no URLs are relative to its own.
 func (p Profile) ipxe() string {
 	kernel, initrd := p, p
 	kernel.Output.Kind, initrd.Output.Kind = KindKernel, KindInitramfs
 
-	return fmt.Sprintf("#!ipxe\nkernel %s initrd=%s %s\ninitrd %s\nboot\n",
-		kernel.FileName(), initrd.FileName(), p.Cmdline(), initrd.FileName())
+	options := p.Output.IPXEOptions
+	kernelURL, initrdURL := cmp.Or(options.Kernel, kernel.FileName()), cmp.Or(options.Initramfs, initrd.FileName())
+
+	return fmt.Sprintf("#!ipxe\nimgfree\nkernel %s initrd=%s %s\ninitrd %s\nboot\n",
+		kernelURL, path.Base(initrdURL), p.Cmdline(), initrdURL)
 }
 
 // writeImage makes a disk image in the form and packed as the profile says.
@@ -240,7 +270,9 @@ func (p Profile) writePacked(file *os.File, write func(*os.File) error) error {
 			return err
 		}
 
-		return p.pack(file, raw, size)
+		p.making.step("compressing")
+
+		return p.pack(file, p.making.reader(raw, size), size)
 	})
 }
 

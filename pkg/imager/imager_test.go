@@ -340,10 +340,47 @@ output:
 		"disk format": {"{diskSize: 4294967296}", "{diskFormat: vmdk}", "vmdk"},
 		"sector":      {"diskSize: 4294967296", "diskSectorSize: 1000", "1000"},
 		"no YAML":     {good, "{", ""},
+		"URL":         {"outFormat", "ipxeOptions: {kernel: a b}\n  outFormat", "ipxeOptions"},
 	} {
 		_, err := ReadProfile(strings.NewReader(strings.Replace(good, c.old, c.new, 1)))
 		if !errors.Is(err, ErrProfile) || !strings.Contains(fmt.Sprint(err), c.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the reference's profiles may ask for acts, asks for nothing, or is refused
+// with the reason and not as an unknown key.
+func TestReferenceKeys(t *testing.T) {
+	const head = "arch: amd64\nplatform: metal\n"
+
+	for text, want := range map[string]string{
+		"name: mine":                                                         "",
+		"secureboot: false":                                                  "",
+		"secureboot: true":                                                   "secureboot cannot be used: images are not signed",
+		"overlay: {name: rpi, options: {a: 1}}":                              "overlay cannot be used: overlays are for single-board",
+		"input: {overlayInstaller: {imageRef: a:1}}":                         "input.overlayInstaller cannot be used",
+		"input: {imageCache: {ociPath: a}}":                                  "input.imageCache cannot be used",
+		"input: {secureboot: {includeWellKnownCerts: true}}":                 "input.secureboot cannot be used",
+		"input: {secureboot: {}}":                                            "",
+		"input: {baseInstaller: {imageRef: a:1}}":                            "input.baseInstaller: a:1 would have to be pulled",
+		"input: {baseInstaller: {ociPath: a}}":                               "",
+		"input: {systemExtensions: [{imageRef: a:1}]}":                       "input.systemExtensions[0]: a:1 would have to be pulled",
+		"input: {systemExtensions: [{ociPath: a, imageRef: a:1}]}":           "",
+		"input: {systemExtensions: [{tarballPath: a, forceInsecure: true}]}": "forceInsecure",
+		"output: {kind: iso, isoOptions: {sdBootEnrollKeys: force}}":         "output.isoOptions.sdBootEnrollKeys cannot",
+		"output: {kind: cmdline, isoOptions: {sdBootEnrollKeys: off}}":       "",
+		"output: {kind: image, imageOptions: {sdBootEnrollKeys: manual}}":    "output.imageOptions.sdBootEnrollKeys cannot",
+		"output: {kind: image, imageOptions: {diskFormatOptions: a=b}}":      "output.imageOptions.diskFormatOptions cannot",
+		"output: {kind: installer}":                                          "input.baseInstaller: one of",
+	} {
+		if !strings.Contains(text, "output:") {
+			text += "\noutput: {kind: cmdline}"
+		}
+
+		_, err := ReadProfile(strings.NewReader(head + text))
+		if want == "" && err != nil || want != "" && (!errors.Is(err, ErrProfile) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
 }

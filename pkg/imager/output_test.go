@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ func TestBuiltins(t *testing.T) {
 		}
 
 		p.Input = inputs(t)
+		p.Input.BaseInstaller.OCIPath = t.TempDir()
 
 		if err := p.withDefaults().check(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -59,24 +61,38 @@ output: {outFormat: raw}
 		t.Errorf("arguments (-want +got):\n%s", diff)
 	}
 
-	if _, err := ReadProfile(strings.NewReader("baseProfileName: toaster")); !errors.Is(err, ErrProfile) {
-		t.Errorf("unknown base: %v", err)
+	for base, want := range map[string]string{"toaster": "toaster", "secureboot-iso": "signed"} {
+		_, err := ReadProfile(strings.NewReader("baseProfileName: " + base))
+		if !errors.Is(err, ErrProfile) || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("base %s: %v", base, err)
+		}
 	}
 }
 
 func TestIPXE(t *testing.T) {
 	p := example(t, KindIPXE)
 
-	name := build(t, p)
-	if filepath.Base(name) != "metal-amd64.ipxe" {
-		t.Errorf("file %s", name)
-	}
+	for _, test := range []struct {
+		options                   IPXEOptions
+		kernel, initramfs, initrd string
+	}{
+		{IPXEOptions{}, "kernel-amd64", "initramfs-metal-amd64", "initramfs-metal-amd64"},
+		{IPXEOptions{Kernel: "vmlinuz", Initramfs: "http://10.0.0.1/boot/initrd"}, "vmlinuz", "http://10.0.0.1/boot/initrd", "initrd"},
+	} {
+		p.Output.IPXEOptions = test.options
 
-	got, err := os.ReadFile(name)
-	want := "#!ipxe\nkernel kernel-amd64 initrd=initramfs-metal-amd64 " + p.Cmdline() + "\ninitrd initramfs-metal-amd64\nboot\n"
+		name := build(t, p)
+		if filepath.Base(name) != "metal-amd64.ipxe" {
+			t.Errorf("file %s", name)
+		}
 
-	if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
-		t.Errorf("script (-want +got):\n%s%v", diff, err)
+		got, err := os.ReadFile(name)
+		want := "#!ipxe\nimgfree\nkernel " + test.kernel + " initrd=" + test.initrd + " " + p.Cmdline() +
+			"\ninitrd " + test.initramfs + "\nboot\n"
+
+		if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
+			t.Errorf("script (-want +got):\n%s%v", diff, err)
+		}
 	}
 }
 

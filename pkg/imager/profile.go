@@ -27,8 +27,10 @@ const (
 	KindInitramfs Kind = "initramfs"
 	KindCmdline   Kind = "cmdline"
 	KindUKI       Kind = "uki"
-	// KindIPXE is a script for iPXE that starts kernel and initramfs, which lie
-	// beside it under the names that those kinds of output have.
+	// KindInstaller is an image of a container that puts the system on a disk, or
+	// upgrades it there, as an archive.
+	KindInstaller Kind = "installer"
+	// KindIPXE is a script for iPXE that starts kernel and initramfs.
 	KindIPXE Kind = "ipxe"
 )
 
@@ -54,8 +56,14 @@ const (
 	DiskVHD   DiskFormat = "vhd"
 )
 
+// kinds are all of them.
+func kinds() []Kind {
+	return []Kind{KindISO, KindImage, KindInstaller, KindKernel, KindInitramfs, KindCmdline, KindUKI, KindIPXE}
+}
+
 // Profile says what to make and from what. Its YAML form is strict: a key that
-// is not here is an error.
+// is not here is an error. It has all keys of the reference system's profiles;
+// those that do not act yet are read, and refused with the reason.
 type Profile struct {
 	// BaseProfileName is one of [Builtins]: what this profile does not say, that
 	// one does.
@@ -63,10 +71,16 @@ type Profile struct {
 
 	Arch          string        `yaml:"arch"`     // "amd64", "arm64"
 	Platform      string        `yaml:"platform"` // "metal", "nocloud", ...
+	Name          string        `yaml:"name"`     // for people; shown while the output is made
 	Version       string        `yaml:"version"`  // of the system; this program's when empty
 	Customization Customization `yaml:"customization"`
 	Input         Input         `yaml:"input"`
 	Output        Output        `yaml:"output"`
+
+	SecureBoot bool           `yaml:"secureboot"` // does not act yet
+	Overlay    map[string]any `yaml:"overlay"`    // does not act yet
+
+	making *making // nothing is noted when nil
 }
 
 // Customization is what one user wants to be different.
@@ -99,6 +113,14 @@ type Input struct {
 	GRUBDisc File `yaml:"grubDisc"` // the core for optical discs
 
 	SystemExtensions []Container `yaml:"systemExtensions"` // the lowest first
+
+	// BaseInstaller is an installer image, for another one: what is not among the
+	// files above is taken from it.
+	BaseInstaller Container `yaml:"baseInstaller"`
+
+	OverlayInstaller map[string]any `yaml:"overlayInstaller"` // does not act yet
+	ImageCache       map[string]any `yaml:"imageCache"`       // does not act yet
+	SecureBoot       map[string]any `yaml:"secureboot"`       // does not act yet
 }
 
 // File names a file on this machine.
@@ -111,6 +133,7 @@ type Output struct {
 	Kind         Kind         `yaml:"kind"`
 	ImageOptions ImageOptions `yaml:"imageOptions"`
 	ISOOptions   ISOOptions   `yaml:"isoOptions"`
+	IPXEOptions  IPXEOptions  `yaml:"ipxeOptions"`
 	OutFormat    Format       `yaml:"outFormat"` // of a disk image; raw when empty
 }
 
@@ -123,11 +146,22 @@ type ImageOptions struct {
 	// Bootloader is dual-boot when empty, if GRUB is among the inputs and the
 	// disk can boot by BIOS, else sd-boot.
 	Bootloader Bootloader `yaml:"bootloader"`
+
+	DiskFormatOptions string `yaml:"diskFormatOptions"` // does not act yet
+	SDBootEnrollKeys  string `yaml:"sdBootEnrollKeys"`  // does not act yet, but for "off"
 }
 
 // ISOOptions are for ISOs.
 type ISOOptions struct {
-	Bootloader Bootloader `yaml:"bootloader"` // as for disk images
+	Bootloader       Bootloader `yaml:"bootloader"`       // as for disk images
+	SDBootEnrollKeys string     `yaml:"sdBootEnrollKeys"` // does not act yet, but for "off"
+}
+
+// IPXEOptions are for scripts for iPXE: the files that one loads, as URLs or
+// relative to it. Empty ones are the names that those kinds of output have.
+type IPXEOptions struct {
+	Kernel    string `yaml:"kernel"`
+	Initramfs string `yaml:"initramfs"`
 }
 
 // ErrProfile says that a profile is wrong.
@@ -260,7 +294,7 @@ func (p Profile) check() error {
 
 	inputs := p.requirements()
 	if inputs == nil {
-		refuse("output.kind %q is not one of iso, image, kernel, initramfs, cmdline, uki, ipxe", p.Output.Kind)
+		refuse("output.kind %q is not one of %v", p.Output.Kind, kinds())
 	}
 
 	for key, file := range inputs {
@@ -281,10 +315,12 @@ func (p Profile) check() error {
 		refuse("output.imageOptions.diskSectorSize %d is not 512 or 4096", size)
 	}
 
-	for i, c := range p.Input.SystemExtensions {
-		if (c.OCIPath == "") == (c.TarballPath == "") {
-			refuse("input.systemExtensions[%d] needs one of ociPath and tarballPath", i)
-		}
+	for _, err := range slices.Concat(p.checkContainers(), p.checkUnserved()) {
+		refuse("%w", err)
+	}
+
+	if strings.ContainsAny(p.Output.IPXEOptions.Kernel+p.Output.IPXEOptions.Initramfs, " \t\r\n\x00") {
+		refuse("output.ipxeOptions: a name or URL has a space")
 	}
 
 	if err := p.checkBootloader(); err != nil {
@@ -312,7 +348,7 @@ func (p Profile) requirements() map[string]File {
 	switch p.Output.Kind {
 	case KindISO, KindImage:
 		return p.diskInputs()
-	case KindUKI:
+	case KindUKI, KindInstaller:
 		return map[string]File{"kernel": in.Kernel, "initramfs": in.Initramfs, "sdStub": in.SDStub}
 	case KindKernel:
 		return map[string]File{"kernel": in.Kernel}
