@@ -1,21 +1,20 @@
-// Command imager makes what a machine boots from, out of a profile in YAML. See
-// package imager for the profile and docs/development/machine.md for examples.
+// Command imager makes what a machine boots from, out of a profile in YAML, with
+// its checksum and its bill of materials beside it. See docs/imager.md.
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
+	"github.com/basalt-os/basalt/internal/cli/steps"
 	"github.com/basalt-os/basalt/pkg/imager"
 )
 
 func main() {
-	err := run(os.Args[1:], os.Stdin, os.Stdout)
+	err := run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -26,10 +25,13 @@ func main() {
 	}
 }
 
-// run makes the image of the profile in a file or, for "-", in stdin.
-func run(args []string, stdin io.Reader, stdout io.Writer) error {
+// run makes the image of the profile in a file or, for "-", in stdin. It shows on
+// stderr how that gets on, and writes the checksum to stdout in the form of
+// sha256sum, and the size.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("imager", flag.ContinueOnError)
 	output := flags.String("output", ".", "folder for the result")
+	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprintln(flags.Output(), "usage: imager [-output folder] profile.yaml|-")
 		flags.PrintDefaults()
@@ -60,30 +62,43 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 
-	name, err := imager.Build(profile, *output)
+	show := &display{printer: steps.New(stderr)}
+
+	made, err := imager.Publish(profile, *output, show)
+	show.end(err)
+
 	if err != nil {
 		return err
 	}
 
-	return describe(stdout, name)
-}
-
-// describe prints the checksum, in the form of sha256sum, and the size.
-func describe(w io.Writer, name string) error {
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-
-	hash := sha256.New()
-
-	size, err := io.Copy(hash, file)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", filepath.Base(name), err)
-	}
-
-	_, err = fmt.Fprintf(w, "%x  %s\n%d bytes\n", hash.Sum(nil), name, size)
+	_, err = fmt.Fprintf(stdout, "%s  %s\n%d bytes\n", made.SHA256, made.Path, made.Size)
 
 	return err
+}
+
+// display shows a person how an output gets on.
+type display struct {
+	printer *steps.Printer
+	running *steps.Step // nil before the first
+}
+
+// Step implements [imager.Monitor].
+func (d *display) Step(name string) {
+	d.end(nil)
+	d.running = d.printer.Begin(name)
+}
+
+// Advance implements [imager.Monitor].
+func (d *display) Advance(done, total int64) {
+	const megabyte = 1 << 20
+
+	d.running.Detail(fmt.Sprintf("%d of %d MB", done/megabyte, total/megabyte))
+}
+
+// end ends the step that runs, if one does.
+func (d *display) end(err error) {
+	if d.running != nil {
+		d.running.End(err)
+		d.running = nil
+	}
 }
