@@ -12,6 +12,7 @@ import (
 	"github.com/basalt-os/basalt/internal/build/debian"
 	"github.com/basalt-os/basalt/internal/build/sbom"
 	"github.com/basalt-os/basalt/internal/version"
+	"github.com/basalt-os/basalt/pkg/imager"
 )
 
 // bill is the bill of materials of something made of components and Debian
@@ -103,6 +104,73 @@ func (b *builder) writeBills(programs map[string]compiled, images []image) error
 	}
 
 	return nil
+}
+
+// contents is what something for machines is made of.
+type contents struct {
+	parts    []string // components
+	packages []string // Debian packages of the host's suite
+	machine  []string // Debian packages of the machines' suite
+}
+
+// contents are those of an image of a machine.
+func (m machineParts) contents() contents {
+	machine := []string{m.kernel.Package, devicesPackage, bootPackage, grubPackage}
+
+	return contents{
+		parts:    append(rootParts(), "stage1", "modprobe"),
+		packages: slices.Concat([]string{"ca-certificates"}, nftPackages, mkfsPackages),
+		machine:  append(machine, m.profile.firmware...),
+	}
+}
+
+// mediumContents are those of a file in the folder of images, and false for text.
+func (m machineParts) mediumContents(name string) (contents, bool) {
+	all := m.contents()
+	without := func(names ...string) contents {
+		all.machine = slices.DeleteFunc(all.machine, func(name string) bool { return slices.Contains(names, name) })
+
+		return all
+	}
+
+	switch {
+	case strings.HasPrefix(name, "cmdline-"), strings.HasSuffix(name, ".ipxe"):
+		return contents{}, false
+	case name == kernelFile:
+		return contents{machine: []string{m.kernel.Package}}, true
+	case strings.HasPrefix(name, "systemd-"):
+		return contents{machine: []string{bootPackage}}, true
+	case strings.HasPrefix(name, "grub-"):
+		return contents{machine: []string{grubPackage}}, true
+	case name == initramfsFile:
+		return without(bootPackage, grubPackage), true
+	case strings.HasSuffix(name, ".efi"):
+		return without(grubPackage), true
+	default:
+		return all, true
+	}
+}
+
+// writeDocuments writes a medium's checksum and bill of materials beside it.
+func (b *builder) writeDocuments(m machineParts, medium Medium, programs map[string]compiled) error {
+	path := filepath.Join(b.options.Output, medium.File)
+	if err := imager.WriteChecksum(path, medium.SHA256); err != nil {
+		return err
+	}
+
+	in, ok := m.mediumContents(filepath.Base(medium.File))
+	if !ok {
+		return nil
+	}
+
+	packages := append(b.host.sorted(in.packages...), b.machine.sorted(in.machine...)...)
+
+	text, err := b.bill("basalt", version.Version, programs, in.parts, packages)
+	if err != nil {
+		return err
+	}
+
+	return writeText(path+imager.BillSuffix, text)
 }
 
 // writeText replaces a file when its content is another.

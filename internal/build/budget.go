@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 )
 
 // budgetFile says how large the media may be, in the repository.
@@ -46,18 +47,22 @@ func readBudget(path string) (Budget, error) {
 	return budget, nil
 }
 
-// check fails when media are larger than they may be. Media without a budget
-// are not looked at.
+// budgetFloor is the size from which on a medium needs a budget, in bytes.
+const budgetFloor = 1 << 20
+
+// check fails when media are larger than they may be, and when one has no budget
+// while others of its kernel have: then it was forgotten. A kernel of which no
+// medium has a budget is not measured; see without.
 func (b Budget) check(media []Medium) error {
 	var errs []error
 
 	for _, m := range media {
 		allowed, ok := b[m.File]
-		if !ok {
-			continue
-		}
 
-		if m.Disk*100 > int64(allowed)*(100+budgetSlack) {
+		switch {
+		case !ok && b.measures(m):
+			errs = append(errs, errors.New(missing(m)))
+		case ok && m.Disk*100 > int64(allowed)*(100+budgetSlack):
 			errs = append(errs, fmt.Errorf(
 				"%s takes %d bytes, %.1f %% more than the %d that it may: find out what made it grow, or raise %s and say why in the commit",
 				m.File, m.Disk, allowed.excess(m), allowed, budgetFile))
@@ -65,4 +70,37 @@ func (b Budget) check(media []Medium) error {
 	}
 
 	return errors.Join(errs...)
+}
+
+// without are the media that need a budget, have none, and do not fail for it,
+// because nothing of their kernel has one.
+func (b Budget) without(media []Medium) []Medium {
+	var result []Medium
+
+	for _, m := range media {
+		if m.Disk >= budgetFloor && !b.has(path.Dir(m.File)) {
+			result = append(result, m)
+		}
+	}
+
+	return result
+}
+
+// measures says whether a medium needs a budget, as others of its kernel have.
+func (b Budget) measures(m Medium) bool { return m.Disk >= budgetFloor && b.has(path.Dir(m.File)) }
+
+// has says whether anything in a folder has a budget.
+func (b Budget) has(folder string) bool {
+	for name := range b {
+		if path.Dir(name) == folder {
+			return true
+		}
+	}
+
+	return false
+}
+
+// missing says that a medium has no budget, and how it gets one.
+func missing(m Medium) string {
+	return fmt.Sprintf("%s has no budget, so nobody sees it grow: add \"%s\": %d to %s", m.File, m.File, m.Disk, budgetFile)
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestBudget(t *testing.T) {
@@ -20,7 +22,9 @@ func TestBudget(t *testing.T) {
 		{"slack", []Medium{{File: "image/a", Disk: 1020}}, nil},
 		{"above", []Medium{{File: "image/a", Disk: 1021}, {File: "image/b", Disk: 2000}}, []string{"image/a takes 1021 bytes, 2.1 %"}},
 		{"both above", []Medium{{File: "image/a", Disk: 2000}, {File: "image/b", Disk: 4000}}, []string{"image/a", "image/b"}},
-		{"without a budget", []Medium{{File: "image/c", Disk: 1 << 40}}, nil},
+		{"without a budget", []Medium{{File: "image/c", Disk: 1 << 20}}, []string{`add "image/c": 1048576 to build/budget.json`}},
+		{"too small for a budget", []Medium{{File: "image/c", Disk: 4096}}, nil},
+		{"a kernel that is not measured", []Medium{{File: "image-metal/a", Disk: 1 << 40}}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := budget.check(test.media)
@@ -34,6 +38,16 @@ func TestBudget(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who is not measured is named.
+func TestWithoutBudget(t *testing.T) {
+	budget := Budget{"image/a": 1000}
+	media := []Medium{{File: "image/c", Disk: 1 << 30}, {File: "image-metal/a", Disk: 1 << 30}, {File: "image-metal/b", Disk: 1}}
+
+	if diff := cmp.Diff(media[1:2], budget.without(media)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

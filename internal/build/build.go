@@ -255,7 +255,7 @@ func (b *builder) run(ctx context.Context) (*Result, error) {
 		return result, err
 	}
 
-	return result, b.writeMachines(ctx, result, machines)
+	return result, b.writeMachines(ctx, result, machines, programs)
 }
 
 // debianTrees are programs that are not compiled here, with their libraries.

@@ -37,15 +37,15 @@ func (b *builder) grub(ctx context.Context) (string, error) {
 		return "", err
 	}
 
-	if err := b.machine.add(ctx, "grub-pc-bin"); err != nil {
+	if err := b.machine.add(ctx, grubPackage); err != nil {
 		return "", err
 	}
 
-	key := cache.Key("grub", grubRecipe, mkimage.version, b.machine.packages["grub-pc-bin"].SHA256, cdConfig,
+	key := cache.Key("grub", grubRecipe, mkimage.version, b.machine.packages[grubPackage].SHA256, cdConfig,
 		strings.Join(grubModules(), " "))
 
 	return b.cache.Get(ctx, "grub", key, func(ctx context.Context, dir string) error {
-		unpacked, err := b.unpack(ctx, b.machine, "grub-pc-bin")
+		unpacked, err := b.unpack(ctx, b.machine, grubPackage)
 		if err != nil {
 			return err
 		}

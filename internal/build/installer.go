@@ -2,7 +2,6 @@ package build
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/basalt-os/basalt/internal/build/installer"
 	"github.com/basalt-os/basalt/internal/build/oci"
@@ -49,12 +48,10 @@ func (b *builder) installer(m machineParts, programs map[string]compiled) (image
 			{name: installerProgram, tree: program},
 		},
 		entrypoint: installer.Entrypoint(),
-		parts:      append(append([]string{"stage1"}, rootParts()...), installerProgram),
-		machine:    []string{m.kernel.Package, "systemd-boot-efi", "grub-pc-bin"},
 	}
 
-	result.machine = append(result.machine, m.profile.firmware...)
-	result.packages = slices.Concat(nftPackages, mkfsPackages)
+	all := m.contents()
+	result.parts, result.machine, result.packages = append(all.parts, installerProgram), all.machine, all.packages
 
 	return result, program.Err()
 }

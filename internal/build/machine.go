@@ -20,6 +20,13 @@ const (
 	initramfsRecipe = "1"
 )
 
+// Debian packages of the machines' suite, beside those of a kernel.
+const (
+	bootPackage    = "systemd-boot-efi"
+	grubPackage    = "grub-pc-bin"
+	devicesPackage = "pci.ids" // the names of PCI devices
+)
+
 // machineParts are what images of machines are put together from.
 type machineParts struct {
 	kernel    kernel
@@ -76,7 +83,7 @@ func (b *builder) makeMachines(ctx context.Context, programs map[string]compiled
 }
 
 // writeMachines writes what machines boot from, and the emulator to try it.
-func (b *builder) writeMachines(ctx context.Context, result *Result, machines []machineParts) error {
+func (b *builder) writeMachines(ctx context.Context, result *Result, machines []machineParts, programs map[string]compiled) error {
 	emulator, err := b.emulator(ctx)
 	if err != nil {
 		return err
@@ -93,7 +100,7 @@ func (b *builder) writeMachines(ctx context.Context, result *Result, machines []
 	}
 
 	for _, m := range machines {
-		media, err := b.writeMedia(ctx, m)
+		media, err := b.writeMedia(ctx, m, programs)
 		if err != nil {
 			return err
 		}
@@ -106,6 +113,10 @@ func (b *builder) writeMachines(ctx context.Context, result *Result, machines []
 		return err
 	}
 
+	for _, medium := range result.Budget.without(result.Media) {
+		b.display.Printf("%s", missing(medium))
+	}
+
 	return result.Budget.check(result.Media)
 }
 
@@ -114,13 +125,13 @@ func (b *builder) writeMachines(ctx context.Context, result *Result, machines []
 func (b *builder) machineParts(ctx context.Context, profile kernelProfile, programs map[string]compiled, root *tree.Tree) (machineParts, error) {
 	m := machineParts{profile: profile}
 
-	if err := b.machine.add(ctx, "systemd-boot-efi"); err != nil {
+	if err := b.machine.add(ctx, bootPackage); err != nil {
 		return m, err
 	}
 
 	var err error
 
-	if m.boot, err = b.unpack(ctx, b.machine, "systemd-boot-efi"); err != nil {
+	if m.boot, err = b.unpack(ctx, b.machine, bootPackage); err != nil {
 		return m, explain("systemd-boot", err)
 	}
 
@@ -181,13 +192,11 @@ func (b *builder) mkfsTree(ctx context.Context) (*tree.Tree, error) {
 
 // deviceNames is the list of the names of PCI devices.
 func (b *builder) deviceNames(ctx context.Context) (*tree.Tree, error) {
-	const name = "pci.ids"
-
-	if err := b.machine.add(ctx, name); err != nil {
+	if err := b.machine.add(ctx, devicesPackage); err != nil {
 		return nil, err
 	}
 
-	dir, err := b.unpack(ctx, b.machine, name)
+	dir, err := b.unpack(ctx, b.machine, devicesPackage)
 	if err != nil {
 		return nil, explain("the names of devices", err)
 	}

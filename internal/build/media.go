@@ -54,6 +54,7 @@ func (m machineParts) mediaProfiles() []imager.Profile {
 		{Kind: imager.KindImage},
 		{Kind: imager.KindImage, ImageOptions: imager.ImageOptions{DiskFormat: imager.DiskQCOW2}},
 		{Kind: imager.KindISO},
+		{Kind: imager.KindIPXE, IPXEOptions: imager.IPXEOptions{Kernel: kernelFile, Initramfs: initramfsFile}},
 	} {
 		profile := m.baseProfile()
 		profile.Output = output
@@ -82,8 +83,15 @@ func (b *builder) uki(ctx context.Context, m machineParts) (string, error) {
 	return filepath.Join(dir, profile.FileName()), err
 }
 
-// writeMedia brings the folder of images up to date.
-func (b *builder) writeMedia(ctx context.Context, m machineParts) ([]Medium, error) {
+// The names of the files that a machine is started with without a boot loader.
+const (
+	kernelFile    = "vmlinuz-" + arch
+	initramfsFile = "initramfs-" + arch
+)
+
+// writeMedia brings the folder of images up to date, and what is written beside
+// each: its checksum and its bill of materials.
+func (b *builder) writeMedia(ctx context.Context, m machineParts, programs map[string]compiled) ([]Medium, error) {
 	dir := filepath.Join(b.options.Output, m.profile.imageFolder())
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder of images: %w", err)
@@ -97,7 +105,7 @@ func (b *builder) writeMedia(ctx context.Context, m machineParts) ([]Medium, err
 	var media []Medium
 
 	for _, plain := range []struct{ name, source string }{
-		{"vmlinuz-" + arch, m.kernel.image()}, {"initramfs-" + arch, m.initramfs},
+		{kernelFile, m.kernel.image()}, {initramfsFile, m.initramfs},
 		{filepath.Base(m.uki), m.uki},
 		{"systemd-stub-" + arch + ".efi", m.systemdStub()}, {"systemd-boot-" + arch + ".efi", m.systemdBoot()},
 		{"grub-boot-" + arch + ".img", m.grubFile("boot")}, {"grub-core-" + arch + ".img", m.grubFile("core")},
@@ -126,6 +134,12 @@ func (b *builder) writeMedia(ctx context.Context, m machineParts) ([]Medium, err
 		}
 
 		media = append(media, done)
+	}
+
+	for _, medium := range media {
+		if err := b.writeDocuments(m, medium, programs); err != nil {
+			return nil, explain(medium.File, err)
+		}
 	}
 
 	return media, nil
