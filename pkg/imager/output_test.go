@@ -330,3 +330,23 @@ func TestBadExtensions(t *testing.T) {
 		t.Errorf("no extension: %v", err)
 	}
 }
+
+// The guide shows profiles that are good.
+func TestGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/imager.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) < 3 {
+		t.Fatalf("%d profiles", len(blocks))
+	}
+
+	for _, block := range blocks {
+		profile, _, _ := strings.Cut(block, "```")
+		if _, err := ReadProfile(strings.NewReader(profile)); err != nil {
+			t.Errorf("%s: %v", profile, err)
+		}
+	}
+}
