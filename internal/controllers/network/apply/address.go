@@ -100,7 +100,7 @@ func networkRoute(link netlink.Link, spec network.AddressSpec) *netlink.Route {
 	return route
 }
 
-func (a addresses) undo(spec network.AddressSpec) error {
+func (a addresses) undo(spec network.AddressSpec, others []network.AddressSpec) error {
 	links, err := a.kernel.Links()
 	if err != nil {
 		return fmt.Errorf("listing links: %w", err)
@@ -109,6 +109,13 @@ func (a addresses) undo(spec network.AddressSpec) error {
 	link := find(links, spec.LinkName)
 	if link == nil {
 		return nil
+	}
+
+	// Under another name of the link, the address stays.
+	for _, other := range others {
+		if other.Address == spec.Address && other.Priority == spec.Priority && sameLink(links, other.LinkName, spec.LinkName) {
+			return nil
+		}
 	}
 
 	if spec.Priority != 0 {

@@ -35,7 +35,7 @@ func (r *recorded) apply(specs []network.AddressSpec) error {
 	return nil
 }
 
-func (r *recorded) undo(spec network.AddressSpec) error {
+func (r *recorded) undo(spec network.AddressSpec, _ []network.AddressSpec) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 

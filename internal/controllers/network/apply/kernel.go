@@ -1,5 +1,5 @@
-// Package apply brings network specs to the kernel: links, addresses, routes
-// and routing rules. Its controllers read the merged specs of the namespace
+// Package apply brings network specs to the kernel: links and their aliases,
+// addresses, routes and routing rules. Its controllers read the merged specs of the namespace
 // network, put a finalizer on each, and take back what they did when a spec
 // goes. What the kernel loses by other means, they make again.
 package apply
@@ -25,6 +25,8 @@ type Kernel interface {
 	SetUp(link netlink.Link, up bool) error
 	SetMTU(link netlink.Link, mtu uint32) error
 	SetHardwareAddr(link netlink.Link, address []byte) error
+	// SetAlias gives a link a second name; the empty one takes it away.
+	SetAlias(link netlink.Link, alias string) error
 	// SetMaster puts a link under another by index; zero takes it out.
 	SetMaster(link netlink.Link, master int) error
 	SetMulticast(link netlink.Link, on bool) error
@@ -78,6 +80,11 @@ func (Netlink) SetMTU(link netlink.Link, mtu uint32) error { return netlink.Link
 // SetHardwareAddr implements Kernel.
 func (Netlink) SetHardwareAddr(link netlink.Link, address []byte) error {
 	return netlink.LinkSetHardwareAddr(link, address)
+}
+
+// SetAlias implements Kernel.
+func (Netlink) SetAlias(link netlink.Link, alias string) error {
+	return netlink.LinkSetAlias(link, alias)
 }
 
 // SetMaster implements Kernel.

@@ -53,6 +53,12 @@ func (c *counting) SetHardwareAddr(l netlink.Link, address []byte) error {
 	return c.Netlink.SetHardwareAddr(l, address)
 }
 
+func (c *counting) SetAlias(l netlink.Link, alias string) error {
+	c.changes = append(c.changes, "set alias of "+l.Attrs().Name)
+
+	return c.Netlink.SetAlias(l, alias)
+}
+
 func (c *counting) SetMaster(l netlink.Link, master int) error {
 	c.changes = append(c.changes, "set master of "+l.Attrs().Name)
 
@@ -129,7 +135,7 @@ func undo(t *testing.T, l links, specs []network.LinkSpec) {
 	t.Helper()
 
 	for _, spec := range specs {
-		if err := l.undo(spec); err != nil {
+		if err := l.undo(spec, nil); err != nil {
 			t.Errorf("undoing %s: %v", spec.Name, err)
 		}
 
@@ -356,7 +362,7 @@ func TestAddressesAndRoutes(t *testing.T) {
 	}
 
 	for _, route := range append(wanted, other) {
-		if err := r.undo(route); err != nil {
+		if err := r.undo(route, nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -366,7 +372,7 @@ func TestAddressesAndRoutes(t *testing.T) {
 	}
 
 	for _, address := range addrs {
-		if err := a.undo(address); err != nil {
+		if err := a.undo(address, nil); err != nil {
 			t.Error(err)
 		}
 	}
@@ -412,7 +418,7 @@ func TestRules(t *testing.T) {
 	settle(t, kernel, r.apply, specs...)
 
 	for _, spec := range specs {
-		if err := r.undo(spec); err != nil {
+		if err := r.undo(spec, nil); err != nil {
 			t.Error(err)
 		}
 	}

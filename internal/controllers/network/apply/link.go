@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
@@ -22,9 +24,7 @@ type links struct{ kernel Kernel }
 var ranks = map[string]int{"veth": 0, "dummy": 1, "bridge": 2, "vrf": 2, "bond": 2, "": 3, "vlan": 4}
 
 func (l links) apply(specs []network.LinkSpec) error {
-	ordered := slices.SortedStableFunc(slices.Values(specs), func(a, b network.LinkSpec) int {
-		return cmp.Or(ranks[a.Kind]-ranks[b.Kind], a.BondSlave.SlaveIndex-b.BondSlave.SlaveIndex)
-	})
+	ordered := slices.SortedStableFunc(slices.Values(specs), before)
 
 	var errs []error
 
@@ -42,7 +42,12 @@ func (l links) apply(specs []network.LinkSpec) error {
 		}
 	}
 
-	for _, spec := range ordered {
+	settings, err := l.combined(ordered)
+	if err != nil {
+		return err
+	}
+
+	for _, spec := range settings {
 		present, err := l.kernel.Links()
 		if err != nil {
 			return fmt.Errorf("listing links: %w", err)
@@ -56,6 +61,41 @@ func (l links) apply(specs []network.LinkSpec) error {
 	}
 
 	return errors.Join(errs...)
+}
+
+// before orders links so that those which others need come first, and the
+// members of a bond as they are listed.
+func before(a, b network.LinkSpec) int {
+	return cmp.Or(ranks[a.Kind]-ranks[b.Kind], a.BondSlave.SlaveIndex-b.BondSlave.SlaveIndex)
+}
+
+// combined are the specs of the links that are there, one for each: what is said
+// of a link under different names is laid over each other like layers are.
+func (l links) combined(specs []network.LinkSpec) ([]network.LinkSpec, error) {
+	present, err := l.kernel.Links()
+	if err != nil {
+		return nil, fmt.Errorf("listing links: %w", err)
+	}
+
+	var own []network.LinkSpec
+
+	for _, spec := range specs {
+		if link := find(present, spec.Name); link != nil {
+			spec.Name = link.Attrs().Name
+			own = append(own, spec)
+		}
+	}
+
+	merged := layer.MergeLinks(own)
+	out := make([]network.LinkSpec, 0, len(merged))
+
+	for _, name := range slices.Sorted(maps.Keys(merged)) {
+		out = append(out, merged[name])
+	}
+
+	slices.SortStableFunc(out, before)
+
+	return out, nil
 }
 
 // make makes a virtual link, unless it is there as it should be. It says
@@ -301,7 +341,7 @@ func (l links) master(present []netlink.Link, link netlink.Link, spec network.Li
 	return up || spec.BondSlave.MasterName != "", nil
 }
 
-func (l links) undo(spec network.LinkSpec) error {
+func (l links) undo(spec network.LinkSpec, others []network.LinkSpec) error {
 	present, err := l.kernel.Links()
 	if err != nil {
 		return fmt.Errorf("listing links: %w", err)
@@ -309,8 +349,11 @@ func (l links) undo(spec network.LinkSpec) error {
 
 	link := find(present, spec.Name)
 
+	// What is said of a link under another name holds.
+	stays := slices.ContainsFunc(others, func(o network.LinkSpec) bool { return sameLink(present, o.Name, spec.Name) })
+
 	switch {
-	case link == nil:
+	case link == nil, stays && !spec.Logical:
 		return nil
 	case spec.Logical:
 		return absent(l.kernel.DeleteLink(link))

@@ -106,7 +106,7 @@ func same(p, wanted *netlink.Route) bool {
 		(p.Type == wanted.Type || p.Type == unix.RTN_UNICAST)
 }
 
-func (r routes) undo(spec network.RouteSpec) error {
+func (r routes) undo(spec network.RouteSpec, _ []network.RouteSpec) error {
 	links, err := r.kernel.Links()
 	if err != nil {
 		return fmt.Errorf("listing links: %w", err)

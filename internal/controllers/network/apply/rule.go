@@ -27,10 +27,15 @@ func (r rules) apply(specs []network.RoutingRuleSpec) error {
 		return fmt.Errorf("listing routing rules: %w", err)
 	}
 
+	links, err := r.kernel.Links()
+	if err != nil {
+		return fmt.Errorf("listing links: %w", err)
+	}
+
 	var errs []error
 
 	for _, spec := range specs {
-		if err := r.replace(present, rule(spec)); err != nil {
+		if err := r.replace(present, rule(links, spec)); err != nil {
 			errs = append(errs, fmt.Errorf("adding routing rule %d: %w", spec.Priority, err))
 		}
 	}
@@ -57,12 +62,21 @@ func (r rules) replace(present []netlink.Rule, wanted *netlink.Rule) error {
 	return r.kernel.AddRule(wanted)
 }
 
-// rule is a spec in the kernel's form.
-func rule(spec network.RoutingRuleSpec) *netlink.Rule {
+// rule is a spec in the kernel's form, which takes links by their own names
+// only. Those that are not there may come.
+func rule(links []netlink.Link, spec network.RoutingRuleSpec) *netlink.Rule {
+	name := func(name string) string {
+		if link := find(links, name); link != nil {
+			return link.Attrs().Name
+		}
+
+		return name
+	}
+
 	rule := netlink.NewRule()
 	rule.Family, rule.Priority, rule.Table = int(spec.Family), int(spec.Priority), int(spec.Table)
 	rule.Src, rule.Dst = toNet(spec.Src), toNet(spec.Dst)
-	rule.IifName, rule.OifName = spec.IIFName, spec.OIFName
+	rule.IifName, rule.OifName = name(spec.IIFName), name(spec.OIFName)
 	rule.Mark = spec.FwMark
 
 	// Only a lookup has a table. That tells it from the other actions: the
@@ -94,6 +108,28 @@ func mask(r *netlink.Rule) uint32 {
 	return *r.Mask
 }
 
-func (r rules) undo(spec network.RoutingRuleSpec) error {
-	return r.kernel.DeleteRule(rule(spec))
+// undo does not go by the names of links: the alias that a rule was made for
+// can be gone.
+func (r rules) undo(spec network.RoutingRuleSpec, _ []network.RoutingRuleSpec) error {
+	present, err := r.kernel.Rules()
+	if err != nil {
+		return fmt.Errorf("listing routing rules: %w", err)
+	}
+
+	made := rule(nil, spec)
+
+	for i := range present {
+		p := &present[i]
+		made.IifName, made.OifName = p.IifName, p.OifName
+
+		if p.Family != made.Family || p.Priority != made.Priority || !equal(p, made) {
+			continue
+		}
+
+		if err := r.kernel.DeleteRule(p); err != nil {
+			return err
+		}
+	}
+
+	return nil
 }
