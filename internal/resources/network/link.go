@@ -1,6 +1,9 @@
 package network
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/enum"
 )
@@ -97,7 +100,28 @@ func (LinkStatus) Definition() resource.Definition {
 // Physical reports whether the link is an adapter: one that nobody made.
 func (s LinkStatus) Physical() bool { return s.Type == LinkTypeEther && s.Kind == "" }
 
-// LinkAliasSpec is another name for a link.
+// LinkNamed finds the link that has a name: its own, which is that of the map,
+// before an alias, and that before an alternative one.
+func LinkNamed(links map[string]LinkStatus, name string) (own string, ok bool) {
+	if _, ok := links[name]; ok || name == "" {
+		return name, ok
+	}
+
+	for _, has := range []func(LinkStatus) bool{
+		func(s LinkStatus) bool { return s.Alias == name },
+		func(s LinkStatus) bool { return slices.Contains(s.AltNames, name) },
+	} {
+		for _, own := range slices.Sorted(maps.Keys(links)) {
+			if has(links[own]) {
+				return own, true
+			}
+		}
+	}
+
+	return "", false
+}
+
+// LinkAliasSpec is another name for a link, which is its ID.
 type LinkAliasSpec struct {
 	Alias string `yaml:"alias" protobuf:"1"`
 }

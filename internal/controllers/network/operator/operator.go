@@ -84,21 +84,7 @@ func (m *Manager) Reconcile(ctx context.Context, rt *reconcile.Runtime) error {
 		return err
 	}
 
-	up := map[string]bool{}
-	for _, link := range links {
-		up[link.Meta.ID] = link.Spec.LinkState
-	}
-
-	wanted := map[string]network.OperatorSpec{}
-
-	for _, spec := range specs {
-		state, present := up[spec.Spec.LinkName]
-		runs := m.operators[spec.Spec.Operator] != nil && present && (state || !spec.Spec.RequireUp)
-
-		if runs && spec.Meta.Phase == resource.Running {
-			wanted[spec.Meta.ID] = spec.Copy().Spec
-		}
-	}
+	wanted := m.wanted(specs, links)
 
 	host, err := derive.Find[network.HostnameSpec](ctx, rt, network.HostnameID)
 	if err != nil {
@@ -123,6 +109,45 @@ func (m *Manager) Reconcile(ctx context.Context, rt *reconcile.Runtime) error {
 	m.set.Want(wanted)
 
 	return found.Write(ctx, rt, "operator")
+}
+
+// wanted are the operators that are to run, by their IDs. They have links by
+// their own names. Of those that would do the same on a link that is named in
+// two ways, the one of the highest layer runs.
+func (m *Manager) wanted(
+	specs []*resource.Resource[network.OperatorSpec], links []*resource.Resource[network.LinkStatus],
+) map[string]network.OperatorSpec {
+	present := make(map[string]network.LinkStatus, len(links))
+	for _, link := range links {
+		present[link.Meta.ID] = link.Spec
+	}
+
+	out, chosen := map[string]network.OperatorSpec{}, map[string]string{}
+
+	for _, r := range specs {
+		own, ok := network.LinkNamed(present, r.Spec.LinkName)
+		runs := m.operators[r.Spec.Operator] != nil && ok && (present[own].LinkState || !r.Spec.RequireUp)
+
+		if !runs || r.Meta.Phase != resource.Running {
+			continue
+		}
+
+		spec := r.Copy().Spec
+		spec.LinkName = own
+
+		identity := layer.OperatorID(spec)
+		if other, ok := chosen[identity]; ok {
+			if out[other].ConfigLayer >= spec.ConfigLayer {
+				continue
+			}
+
+			delete(out, other)
+		}
+
+		out[r.Meta.ID], chosen[identity] = spec, r.Meta.ID
+	}
+
+	return out
 }
 
 // Watch implements reconcile.Source: it runs the operators.

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/netnstest"
+	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
@@ -26,6 +28,51 @@ var comparers = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{
 func dhcp4(link string) network.OperatorSpec {
 	return network.OperatorSpec{
 		Operator: network.OperatorDHCP4, LinkName: link, RequireUp: true, DHCP4: network.DHCP4OperatorSpec{RouteMetric: 1024},
+	}
+}
+
+// Operators run on the link that has a name or an alias, once.
+func TestWanted(t *testing.T) {
+	t.Parallel()
+
+	const low, high = network.ConfigLayerDefault, network.ConfigLayerConfiguration
+
+	on := func(link string, l network.ConfigLayer) *resource.Resource[network.OperatorSpec] {
+		spec := dhcp4(link)
+		spec.ConfigLayer = l
+
+		return resource.New(layer.OperatorID(spec), spec)
+	}
+	links := []*resource.Resource[network.LinkStatus]{
+		resource.New("eth0", network.LinkStatus{Alias: "net0", LinkState: true}),
+		resource.New("eth1", network.LinkStatus{Alias: "net1"}),
+	}
+	vip := on("eth0", high)
+	vip.Spec.Operator = network.OperatorVIP
+
+	for _, test := range []struct {
+		name  string
+		specs []*resource.Resource[network.OperatorSpec]
+		want  map[string]string
+	}{
+		{"by its own name", []*resource.Resource[network.OperatorSpec]{on("eth0", low)}, map[string]string{"dhcp4/eth0": "eth0"}},
+		{"by an alias", []*resource.Resource[network.OperatorSpec]{on("net0", high)}, map[string]string{"dhcp4/net0": "eth0"}},
+		{"by both", []*resource.Resource[network.OperatorSpec]{on("eth0", low), on("net0", high)}, map[string]string{"dhcp4/net0": "eth0"}},
+		{"by both, the other way", []*resource.Resource[network.OperatorSpec]{on("net0", high), on("eth0", low)}, map[string]string{"dhcp4/net0": "eth0"}},
+		{"a link without a signal", []*resource.Resource[network.OperatorSpec]{on("net1", high)}, nil},
+		{"a link that is not there", []*resource.Resource[network.OperatorSpec]{on("net2", high)}, nil},
+		{"another kind", []*resource.Resource[network.OperatorSpec]{vip}, nil},
+	} {
+		m := New(slog.New(slog.DiscardHandler), SystemClock{}, map[network.Operator]Run{network.OperatorDHCP4: DHCP4})
+
+		got := map[string]string{}
+		for id, spec := range m.wanted(test.specs, links) {
+			got[id] = spec.LinkName
+		}
+
+		if diff := cmp.Diff(test.want, got, comparers); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
 	}
 }
 
