@@ -59,15 +59,16 @@ func (t *translator) linkName(i int, device document.Interface) string {
 	return device.Interface
 }
 
-// linkExpression is a selector as an expression.
+// linkExpression is a selector as an expression. Addresses and numbers of
+// devices are written as the node shows them.
 func linkExpression(s document.DeviceSelector) string {
 	var terms []string
 
 	for _, field := range []struct{ name, pattern string }{
 		{"link.bus_path", s.BusPath},
-		{"mac(link.hardware_addr)", s.HardwareAddr},
-		{"mac(link.permanent_addr)", s.PermanentAddr},
-		{"link.pciid", s.PCIID},
+		{"mac(link.hardware_addr)", strings.ToLower(s.HardwareAddr)},
+		{"mac(link.permanent_addr)", strings.ToLower(s.PermanentAddr)},
+		{"link.pciid", strings.ToUpper(s.PCIID)},
 		{"link.driver", s.Driver},
 	} {
 		if field.pattern != "" {

@@ -235,6 +235,11 @@ taints:
 apiVersion: v1alpha1
 kind: UserVolumeConfig
 name: data
+---
+apiVersion: v1alpha1
+kind: LinkAliasConfig
+name: net%s
+selector: {match: "true"}
 `
 
 func TestValidateFaults(t *testing.T) {
@@ -261,6 +266,7 @@ func TestValidateFaults(t *testing.T) {
 		`test.yaml:23:12: selector.match: found "link.driver ==", expected an expression`,
 		"test.yaml:31:11: encryption.keys[0]: found 2 sources of the key",
 		`test.yaml:39:12: labels.a b: found "a b": "c", expected a label`,
+		`test.yaml:49:7: name: found "net%s", expected a name, which may have %d in it`,
 		`test.yaml:41:8: taints.a: found "Never", expected NoSchedule`,
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -165,6 +165,10 @@ func (c *EventSinkConfig) Check() []Fault {
 func (c *LinkAliasConfig) Check() []Fault {
 	var f faults
 
+	percent := strings.Count(c.Name, "%")
+
+	f.ok(percent == 0 || (percent == 1 && strings.Contains(c.Name, "%d")), "name",
+		"found %q, expected a name, which may have %%d in it for a number", c.Name)
 	f.ok(c.Selector.Match != "", "selector.match", "found nothing, expected an expression that selects a link")
 
 	return f

@@ -11,6 +11,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/derive"
 	"github.com/basalt-os/basalt/internal/controllers/network"
+	"github.com/basalt-os/basalt/internal/controllers/network/alias"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/documents"
@@ -79,6 +80,7 @@ func Machine(d Dependencies) []reconcile.Controller {
 			DefaultNames(d.Config),
 			Cmdline(settings),
 			Documents(d.Config),
+			alias.Config(d.Config),
 			operator.New(d.Logger, operator.SystemClock{}, map[networkresource.Operator]operator.Run{
 				networkresource.OperatorDHCP4: operator.DHCP4,
 				networkresource.OperatorDHCP6: operator.DHCP6,

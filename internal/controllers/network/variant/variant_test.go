@@ -8,12 +8,14 @@ import (
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	commonnetwork "github.com/basalt-os/basalt/internal/controllers/network"
+	"github.com/basalt-os/basalt/internal/controllers/network/alias"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/platform"
 	"github.com/basalt-os/basalt/internal/reconcile"
 	"github.com/basalt-os/basalt/internal/resource"
+	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
 
@@ -85,6 +87,71 @@ func TestLayers(t *testing.T) {
 		if _, err := resource.WaitFor(ctx, store, id, func(r *resource.Resource[network.AddressSpec]) bool { return r != nil }); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
+	}
+}
+
+// A link that is configured by its alias is not configured by default, once it
+// has the alias.
+func TestAlias(t *testing.T) {
+	t.Parallel()
+
+	store := resource.NewStore()
+	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
+	reader := &configured.Reader{}
+
+	for _, c := range slices.Concat([]reconcile.Controller{Defaults(nil), Documents(reader), alias.Config(reader)}, layer.Merges()) {
+		if err := engine.Register(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+
+	go func() { done <- engine.Run(ctx) }()
+
+	defer func() {
+		cancel()
+
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	text := `version: v1alpha1
+machine:
+  type: worker
+  network: {interfaces: [{deviceSelector: {hardwareAddr: "02:00:00:00:00:0A"}, addresses: [10.5.0.2/24]}]}
+cluster: {}
+`
+	link := resource.New("eth0", network.LinkStatus{Type: network.LinkTypeEther, HardwareAddr: network.MAC{2, 0, 0, 0, 0, 10}})
+
+	for _, object := range []resource.Object{link, resource.New(config.ActiveID, config.MachineConfig{Text: text})} {
+		if err := store.Create(ctx, object, "test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	await(ctx, t, store, "eth0", func(r *resource.Resource[network.LinkAliasSpec]) bool { return r != nil && r.Spec.Alias == "selected0" })
+	await(ctx, t, store, "selected0/10.5.0.2/24", func(r *resource.Resource[network.AddressSpec]) bool { return r != nil })
+	await(ctx, t, store, "dhcp4/eth0", func(r *resource.Resource[network.OperatorSpec]) bool { return r != nil })
+
+	link = link.Copy()
+	link.Spec.Alias = "selected0"
+
+	if err := store.Update(ctx, link, "test"); err != nil {
+		t.Fatal(err)
+	}
+
+	await(ctx, t, store, "dhcp4/eth0", func(r *resource.Resource[network.OperatorSpec]) bool { return r == nil })
+	await(ctx, t, store, "eth0", func(r *resource.Resource[network.LinkSpec]) bool { return r == nil })
+}
+
+func await[T resource.Spec](ctx context.Context, t *testing.T, store *resource.Store, id string, ok func(*resource.Resource[T]) bool) {
+	t.Helper()
+
+	if _, err := resource.WaitFor(ctx, store, id, ok); err != nil {
+		t.Fatalf("waiting for %s: %v", id, err)
 	}
 }
 
