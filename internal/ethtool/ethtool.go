@@ -52,7 +52,8 @@ func New() (*Client, error) {
 // Close ends the connection.
 func (c *Client) Close() error { return errors.Join(c.conn.Close(), c.library.Close()) }
 
-// Watch calls notify after every change of a setting, until ctx ends.
+// Watch calls notify after every change of a setting, and once at the start,
+// until ctx ends.
 func Watch(ctx context.Context, notify func()) error {
 	conn, err := genetlink.Dial(nil)
 	if err != nil {
@@ -75,6 +76,9 @@ func Watch(ctx context.Context, notify func()) error {
 
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
+
+	// What changed between the first look and the subscription.
+	notify()
 
 	for {
 		// More than the socket can hold is a change as well.

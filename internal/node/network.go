@@ -7,6 +7,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
+	"github.com/basalt-os/basalt/internal/controllers/network/ethernet"
 	networkplatform "github.com/basalt-os/basalt/internal/controllers/network/platform"
 	"github.com/basalt-os/basalt/internal/controllers/network/variant"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -41,7 +42,7 @@ func (n *Node) network(reader *configured.Reader) []reconcile.Controller {
 	}
 
 	return variant.Machine(variant.Dependencies{
-		Dependencies: common, Apply: apply.Netlink{}, Cmdline: n.platform.commandLine,
+		Dependencies: common, Apply: apply.Netlink{}, Ethernet: ethernet.Ethtool{}, Cmdline: n.platform.commandLine,
 		PlatformCache: networkplatform.File{Folder: stateDir, Name: "platform-network.yaml"},
 	})
 }

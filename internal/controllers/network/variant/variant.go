@@ -15,6 +15,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
 	"github.com/basalt-os/basalt/internal/controllers/network/documents"
+	"github.com/basalt-os/basalt/internal/controllers/network/ethernet"
 	"github.com/basalt-os/basalt/internal/controllers/network/firewall"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/operator"
@@ -34,6 +35,8 @@ type Dependencies struct {
 
 	// Apply is the part of the kernel that is changed.
 	Apply apply.Kernel
+	// Ethernet has the settings of adapters.
+	Ethernet ethernet.Kernel
 	// Cmdline is the kernel's command line.
 	Cmdline string
 	// PlatformCache keeps what the platform says over restarts.
@@ -89,6 +92,7 @@ func Machine(d Dependencies) []reconcile.Controller {
 		platform.Controllers(d.PlatformCache),
 		layer.Merges(),
 		apply.Controllers(d.Apply, d.Kernel.Watch),
+		ethernet.Controllers(d.Config, d.Ethernet, d.Logger),
 	)
 }
 

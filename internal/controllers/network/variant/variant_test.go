@@ -11,6 +11,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/alias"
 	"github.com/basalt-os/basalt/internal/controllers/network/apply"
 	"github.com/basalt-os/basalt/internal/controllers/network/cmdline"
+	"github.com/basalt-os/basalt/internal/controllers/network/ethernet"
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/platform"
 	"github.com/basalt-os/basalt/internal/reconcile"
@@ -164,7 +165,7 @@ func TestRegister(t *testing.T) {
 
 	for kind, controllers := range map[string][]reconcile.Controller{
 		"container": Container(common),
-		"machine":   Machine(Dependencies{Dependencies: common, Apply: apply.Netlink{}, PlatformCache: platform.File{}}),
+		"machine":   Machine(Dependencies{Dependencies: common, Apply: apply.Netlink{}, Ethernet: ethernet.Ethtool{}, PlatformCache: platform.File{}}),
 	} {
 		engine := reconcile.NewEngine(resource.NewStore(), slog.New(slog.DiscardHandler))
 
