@@ -191,8 +191,9 @@ func (t *translator) bond(path, name string, bond document.Bond, link document.L
 		doc.ARPIPTargets = append(doc.ARPIPTargets, t.addr(index(path+".bond.arpIPTarget", i), text))
 	}
 
+	// A selector may be for any number of links.
 	for i, selector := range bond.DeviceSelectors {
-		alias := name + "member" + strconv.Itoa(i)
+		alias := name + "member" + strconv.Itoa(i) + "n%d"
 		t.add(&document.LinkAliasConfig{Name: alias, Selector: document.Match{Match: linkExpression(selector)}})
 		doc.Links = append(doc.Links, alias)
 	}

@@ -125,6 +125,33 @@ peers:
         - 10.9.0.0/16
 `,
 	},
+	"a bond of what is selected": {
+		legacy: `
+machine:
+    network:
+        interfaces:
+            - interface: bond0
+              bond: {deviceSelectors: [{permanentAddr: "02:00:00:AA:*"}, {pciID: "15b3:*"}], mode: active-backup}
+`,
+		want: `
+kind: LinkAliasConfig
+name: bond0member0n%d
+selector:
+    match: glob("02:00:00:aa:*", mac(link.permanent_addr))
+---
+kind: LinkAliasConfig
+name: bond0member1n%d
+selector:
+    match: glob("15B3:*", link.pciid)
+---
+kind: BondConfig
+name: bond0
+links:
+    - bond0member0n%d
+    - bond0member1n%d
+bondMode: active-backup
+`,
+	},
 	"the system": {
 		legacy: `
 machine:

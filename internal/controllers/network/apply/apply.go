@@ -127,9 +127,10 @@ func (a *actor[T, S]) act(ctx context.Context, rt *reconcile.Runtime) error {
 
 	specs := inOrder(wanted)
 
-	for _, spec := range left {
-		if err := a.actions.undo(spec, specs); err != nil {
-			errs = append(errs, fmt.Errorf("undoing what a link had under another name: %w", err))
+	for _, l := range left {
+		if err := a.actions.undo(l.spec, specs); err != nil {
+			a.where[l.id] = l.at // to be tried again
+			errs = append(errs, fmt.Errorf("undoing %s on link %s: %w", l.id, l.at, err))
 		}
 	}
 
@@ -142,9 +143,15 @@ func (a *actor[T, S]) act(ctx context.Context, rt *reconcile.Runtime) error {
 	return errors.Join(append(errs, a.actions.apply(specs))...)
 }
 
+// displaced is a spec that was applied at a link that no longer has the name.
+type displaced[S any] struct {
+	id, at string
+	spec   S
+}
+
 // place gives specs the own names of their links. It returns those that were
 // applied elsewhere, as they were there.
-func (a *actor[T, S]) place(specs map[string]S) ([]S, error) {
+func (a *actor[T, S]) place(specs map[string]S) ([]displaced[S], error) {
 	if a.about == nil {
 		return nil, nil
 	}
@@ -154,7 +161,7 @@ func (a *actor[T, S]) place(specs map[string]S) ([]S, error) {
 		return nil, fmt.Errorf("listing links: %w", err)
 	}
 
-	var left []S
+	var left []displaced[S]
 
 	for _, id := range slices.Sorted(maps.Keys(specs)) {
 		spec := specs[id]
@@ -171,7 +178,7 @@ func (a *actor[T, S]) place(specs map[string]S) ([]S, error) {
 
 		if before := a.where[id]; before != "" && before != now {
 			*name = before
-			left = append(left, spec)
+			left = append(left, displaced[S]{id: id, at: before, spec: spec})
 		}
 
 		delete(a.where, id)

@@ -289,6 +289,34 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
+// A link that is named by a pattern stands for those that have its aliases.
+func TestNumbered(t *testing.T) {
+	t.Parallel()
+
+	in := []network.LinkSpec{physical("eth0"), with(physical("net%dx"), func(s *network.LinkSpec) { s.BondSlave.MasterName = "bond0" })}
+
+	for _, test := range []struct {
+		aliases, want []string
+	}{
+		{nil, []string{"eth0"}},
+		{[]string{"net10x", "net2x", "net2", "net02x", "netx", "other"}, []string{"eth0", "net2x", "net10x"}},
+	} {
+		var got []string
+
+		for _, spec := range documents.Numbered(in, test.aliases) {
+			got = append(got, spec.Name)
+
+			if (spec.BondSlave.MasterName == "") != (spec.Name == "eth0") {
+				t.Errorf("%s is in bond %q", spec.Name, spec.BondSlave.MasterName)
+			}
+		}
+
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("links (-want +got):\n%s", diff)
+		}
+	}
+}
+
 // The older document comes to the same.
 func TestLegacy(t *testing.T) {
 	t.Parallel()

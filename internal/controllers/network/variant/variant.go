@@ -112,14 +112,36 @@ func source(
 
 // Documents is the source that is the machine configuration.
 func Documents(reader *configured.Reader) reconcile.Controller {
-	return source("network.DocumentConfigController", "configuration", []reconcile.Input{configured.Input()},
+	inputs := []reconcile.Input{configured.Input(), reconcile.In[networkresource.LinkAliasSpec]()}
+
+	return source("network.DocumentConfigController", "configuration", inputs,
 		func(ctx context.Context, rt *reconcile.Runtime) (layer.Specs, error) {
 			cfg, err := reader.Read(ctx, rt)
 			if err != nil || cfg == nil {
 				return layer.Specs{}, err
 			}
 
-			return documents.Specs(cfg)
+			specs, err := documents.Specs(cfg)
+			if err != nil {
+				return layer.Specs{}, err
+			}
+
+			found, err := resource.List[networkresource.LinkAliasSpec](ctx, rt)
+			if err != nil {
+				return layer.Specs{}, err
+			}
+
+			var aliases []string
+
+			for _, r := range found {
+				if r.Meta.Phase == resource.Running {
+					aliases = append(aliases, r.Spec.Alias)
+				}
+			}
+
+			specs.Links = documents.Numbered(specs.Links, aliases)
+
+			return specs, nil
 		})
 }
 

@@ -122,12 +122,17 @@ func TestAlias(t *testing.T) {
 	text := `version: v1alpha1
 machine:
   type: worker
-  network: {interfaces: [{deviceSelector: {hardwareAddr: "02:00:00:00:00:0A"}, addresses: [10.5.0.2/24]}]}
+  network:
+    interfaces:
+      - {deviceSelector: {hardwareAddr: "02:00:00:00:00:0A"}, addresses: [10.5.0.2/24]}
+      - {interface: bond0, bond: {deviceSelectors: [{driver: mlx*}], mode: active-backup}}
 cluster: {}
 `
 	link := resource.New("eth0", network.LinkStatus{Type: network.LinkTypeEther, HardwareAddr: network.MAC{2, 0, 0, 0, 0, 10}})
+	one := resource.New("eth1", network.LinkStatus{Type: network.LinkTypeEther, Driver: "mlx5_core"})
+	two := resource.New("eth2", network.LinkStatus{Type: network.LinkTypeEther, Driver: "mlx5_core"})
 
-	for _, object := range []resource.Object{link, resource.New(config.ActiveID, config.MachineConfig{Text: text})} {
+	for _, object := range []resource.Object{link, one, two, resource.New(config.ActiveID, config.MachineConfig{Text: text})} {
 		if err := store.Create(ctx, object, "test"); err != nil {
 			t.Fatal(err)
 		}
@@ -136,6 +141,12 @@ cluster: {}
 	await(ctx, t, store, "eth0", func(r *resource.Resource[network.LinkAliasSpec]) bool { return r != nil && r.Spec.Alias == "selected0" })
 	await(ctx, t, store, "selected0/10.5.0.2/24", func(r *resource.Resource[network.AddressSpec]) bool { return r != nil })
 	await(ctx, t, store, "dhcp4/eth0", func(r *resource.Resource[network.OperatorSpec]) bool { return r != nil })
+
+	for _, id := range []string{"bond0member0n0", "bond0member0n1"} {
+		await(ctx, t, store, id, func(r *resource.Resource[network.LinkSpec]) bool {
+			return r != nil && r.Spec.BondSlave.MasterName == "bond0"
+		})
+	}
 
 	link = link.Copy()
 	link.Spec.Alias = "selected0"
