@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mdlayher/packet"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
@@ -38,8 +39,23 @@ func (s machineService) PacketCapture(request *machine.PacketCaptureRequest, str
 	return nil
 }
 
+// linkNamed finds a link by its own name or by its alias.
+func linkNamed(name string) (*net.Interface, error) {
+	link, err := net.InterfaceByName(name)
+	if err == nil || name == "" {
+		return link, err
+	}
+
+	aliased, notFound := netlink.LinkByAlias(name)
+	if notFound != nil {
+		return nil, err
+	}
+
+	return net.InterfaceByIndex(aliased.Attrs().Index)
+}
+
 func capture(ctx context.Context, request *machine.PacketCaptureRequest, output io.Writer) error {
-	link, err := net.InterfaceByName(request.GetInterface())
+	link, err := linkNamed(request.GetInterface())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnknown, err)
 	}

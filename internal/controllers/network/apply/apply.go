@@ -197,7 +197,9 @@ func (a *actor[T, S]) finish(ctx context.Context, rt *reconcile.Runtime, r *reso
 	spec := a.with(r.Meta.ID, r.Spec)
 
 	if at, ok := a.where[r.Meta.ID]; ok {
-		*a.about(&spec) = at
+		if name := a.about(&spec); name != nil {
+			*name = at
+		}
 	}
 
 	if err := a.actions.undo(spec, others); err != nil {
