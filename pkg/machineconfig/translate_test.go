@@ -305,3 +305,16 @@ func TestExtraKernelArgs(t *testing.T) {
 		t.Errorf("without an installation: %q", args)
 	}
 }
+
+func TestDiskAt(t *testing.T) {
+	t.Parallel()
+
+	for path, want := range map[string]string{
+		"/dev/sda":              `disk.dev_path == "/dev/sda"`,
+		"/dev/disk/by-id/wwn-1": `"/dev/disk/by-id/wwn-1" in disk.symlinks`,
+	} {
+		if got := machineconfig.DiskAt(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

@@ -65,6 +65,7 @@ func (c *Config) Validate(mode Mode) (warnings []string, err error) {
 			errs = append(errs, locate(doc, c.checkTranslated())...)
 			errs = append(errs, locate(doc, c.conflicts(doc))...)
 			warnings = append(warnings, c.overridden(v1)...)
+			warnings = append(warnings, idleInstall(v1)...)
 		}
 	}
 
@@ -177,6 +178,29 @@ func idle(doc Document, mode Mode) []string {
 	default:
 		return nil
 	}
+}
+
+// idleInstall warns of what the older form asks of an installation and does not
+// get.
+func idleInstall(v1 *document.V1Alpha1) []string {
+	var (
+		install  = value(value(v1.Machine).Install)
+		warnings []string
+	)
+
+	if len(install.Extensions) > 0 {
+		warnings = append(warnings, "machine.install.extensions has no effect: an installer's image brings the extensions that it was made with")
+	}
+
+	if install.Bootloader != nil && !*install.Bootloader {
+		warnings = append(warnings, "machine.install.bootloader has no effect: a boot loader is always installed")
+	}
+
+	if install.GrubUseUKICmdline != nil && !*install.GrubUseUKICmdline {
+		warnings = append(warnings, "machine.install.grubUseUKICmdline has no effect: the command line is always that of the image")
+	}
+
+	return warnings
 }
 
 // machineOnly are kinds that act on what a container does not have: disks,

@@ -282,6 +282,7 @@ func TestValidateFaults(t *testing.T) {
 		"VLANConfig v has no effect in a container: disks, devices, links and the kernel are its host's",
 		"LinkAliasConfig net0 has no effect in a container: disks, devices, links and the kernel are its host's",
 		"UserVolumeConfig data has no effect in a container: disks, devices, links and the kernel are its host's",
+		"LinkAliasConfig net%s has no effect in a container: disks, devices, links and the kernel are its host's",
 		"the document KubeNodeConfig takes the place of what the v1alpha1 document says about the same",
 	}
 	if diff := cmp.Diff(wantWarnings, warnings); diff != "" {
@@ -322,6 +323,24 @@ func TestIdleDocuments(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s on %s (-want +got):\n%s", test.document, mode, diff)
 			}
+		}
+	}
+}
+
+func TestIdleInstall(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]string{
+		"disk: /dev/sda": "",
+		"bootloader: true\n    grubUseUKICmdline: true\n    legacyBIOSSupport: true": "",
+		"extensions: [{image: x}]": "machine.install.extensions has no effect",
+		"bootloader: false":        "machine.install.bootloader has no effect",
+		"grubUseUKICmdline: false": "machine.install.grubUseUKICmdline has no effect",
+	} {
+		// It lacks much, which does not matter here.
+		got, _ := load(t, "machine:\n  type: worker\n  install:\n    "+text+"\n").Validate(machineconfig.Metal)
+		if strings.Contains(strings.Join(got, "\n"), "has no effect") != (want != "") || !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%s: warnings %q, want %q", text, got, want)
 		}
 	}
 }
