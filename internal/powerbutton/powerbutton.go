@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/big"
 	"os"
@@ -65,15 +66,30 @@ func (b *Buttons) Run(ctx context.Context, pressed func()) error {
 
 			mu.Lock()
 			skip := used[device] || !hasButton(name)
-			used[device] = used[device] || !skip
 			mu.Unlock()
 
 			if skip {
 				continue
 			}
 
+			// Not blocking, so that closing ends a read.
+			file, err := os.OpenFile(filepath.Join(b.Dev, "input", device), os.O_RDONLY|unix.O_NONBLOCK, 0)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // the kernel is about to make it, and tells when it has
+			}
+
+			if err != nil {
+				b.Logger.Warn("watching a power button", "device", device, "error", err)
+
+				continue
+			}
+
+			mu.Lock()
+			used[device] = true
+			mu.Unlock()
+
 			wg.Go(func() {
-				if err := watch(ctx, filepath.Join(b.Dev, "input", device), pressed); err != nil && ctx.Err() == nil {
+				if err := watch(ctx, file, pressed); err != nil && ctx.Err() == nil {
 					b.Logger.Warn("watching a power button", "device", device, "error", err)
 				}
 
@@ -133,15 +149,9 @@ func bitmap(text string) (*big.Int, error) {
 	return set, nil
 }
 
-// watch reads the events of an input device. It ends without an error when the
-// device goes.
-func watch(ctx context.Context, name string, pressed func()) error {
-	// Not blocking, so that closing ends a read.
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-
+// watch reads the events of an input device, and closes it. It ends without an
+// error when the device goes.
+func watch(ctx context.Context, file *os.File, pressed func()) error {
 	stop := context.AfterFunc(ctx, func() { file.Close() }) //nolint:errcheck // read side only
 	defer func() {
 		if stop() {
@@ -149,7 +159,7 @@ func watch(ctx context.Context, name string, pressed func()) error {
 		}
 	}()
 
-	err = read(file, pressed)
+	err := read(file, pressed)
 	if errors.Is(err, unix.ENODEV) {
 		return nil
 	}

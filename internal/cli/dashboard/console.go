@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/api/machine"
 	"github.com/basalt-os/basalt/internal/cli/connect"
@@ -22,8 +24,12 @@ import (
 	"github.com/basalt-os/basalt/pkg/secrets"
 )
 
-// consoleInterval is the time between two looks on a machine's own console.
-const consoleInterval = 3 * time.Second
+// consoleInterval is the time between two looks on a machine's own console. They
+// go on as long as the machine runs, mostly with nobody before it.
+const consoleInterval = 5 * time.Second
+
+// consoleLog is the service whose log is shown first.
+const consoleLog = "machined"
 
 // Console shows the machine that it runs on, on the machine's own console, with
 // forms for its network and for how it gets its configuration. It asks the node
@@ -35,10 +41,14 @@ func Console(ctx context.Context, socket string, terminal *os.File) error {
 	}
 	defer c.Close() //nolint:errcheck // nothing is left to do
 
-	local := &local{source: source{ctx: ctx, target: &connect.Target{Nodes: []connect.Node{{Client: c}}}}}
+	if err := giveSize(terminal); err != nil {
+		return fmt.Errorf("showing the machine: %w", err)
+	}
+
+	local := &local{source: source{ctx: ctx, brief: true, target: &connect.Target{Nodes: []connect.Node{{Client: c}}}}}
 
 	screen := newModel(1, consoleInterval, local)
-	screen.ctx, screen.meta, screen.kernel = ctx, local, true
+	screen.ctx, screen.meta, screen.first = ctx, local, consoleLog
 
 	_, err = tea.NewProgram(screen, tea.WithContext(ctx), tea.WithInput(terminal), tea.WithOutput(terminal)).Run()
 	if ctx.Err() != nil {
@@ -48,8 +58,35 @@ func Console(ctx context.Context, socket string, terminal *os.File) error {
 	return err
 }
 
+// giveSize gives a terminal that does not know its size, such as a serial line,
+// the usual one.
+func giveSize(terminal *os.File) error {
+	size, err := unix.IoctlGetWinsize(int(terminal.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return fmt.Errorf("asking for the size of terminal %s: %w", terminal.Name(), err)
+	}
+
+	if size.Row > 0 && size.Col > 0 {
+		return nil
+	}
+
+	size.Row, size.Col = usualRows, usualColumns
+
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, size); err != nil {
+		return fmt.Errorf("setting the size of terminal %s: %w", terminal.Name(), err)
+	}
+
+	return nil
+}
+
 // local asks the machine that this program runs on.
-type local struct{ source }
+type local struct {
+	source
+
+	mu          sync.Mutex
+	fingerprint string    // of the API's certificate
+	seen        time.Time // when it was looked at
+}
 
 // look implements [looker]: it adds what a person before the machine wants to
 // know.
@@ -65,7 +102,11 @@ func (s *local) look(i int) look {
 	defer cancel()
 
 	l.node = hostname(ctx, node)
-	l.facts = facts(ctx, node)
+	l.facts = append([]string{addresses(ctx, node)}, s.fingerprints(ctx)...)
+
+	if l.ready {
+		return l
+	}
 
 	if moment, err := why.Look(ctx, node); err == nil && !moment.Ready {
 		l.unmet = nil // the causes say it better
@@ -76,6 +117,28 @@ func (s *local) look(i int) look {
 	}
 
 	return l
+}
+
+// fingerprintAge is how old what is shown about the certificate may be: looking
+// at it takes a handshake.
+const fingerprintAge = 30 * time.Second
+
+// fingerprints are lines about how the machine's certificate is recognized.
+func (s *local) fingerprints(ctx context.Context) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if time.Since(s.seen) > fingerprintAge {
+		if print, err := fingerprint(ctx); err == nil {
+			s.fingerprint, s.seen = print, time.Now()
+		}
+	}
+
+	if s.fingerprint == "" {
+		return nil
+	}
+
+	return []string{"fingerprint " + s.fingerprint}
 }
 
 // explain is a cause with the one that is behind all.
@@ -106,27 +169,18 @@ func hostname(ctx context.Context, node connect.Node) string {
 	return spec.Hostname
 }
 
-// facts are lines about the machine: addresses, and how its certificate
-// is recognized.
-func facts(ctx context.Context, node connect.Node) []string {
-	var lines []string
-
+// addresses is a line about the addresses of the machine.
+func addresses(ctx context.Context, node connect.Node) string {
 	var address struct {
 		Addresses []string `yaml:"addresses"`
 	}
 
 	object, err := objects.Get(ctx, node, network.NamespaceName, network.NodeAddress{}.Definition().Type, network.NodeAddressCurrentID)
 	if err == nil && object.Decode(&address) == nil && len(address.Addresses) > 0 {
-		lines = append(lines, fmt.Sprintf("addresses   %s", joined(address.Addresses)))
-	} else {
-		lines = append(lines, styleBad.Render("addresses   none: press F2 to configure the network"))
+		return fmt.Sprintf("addresses   %s", joined(address.Addresses))
 	}
 
-	if print, err := fingerprint(ctx); err == nil {
-		lines = append(lines, "fingerprint "+print)
-	}
-
-	return lines
+	return styleBad.Render("addresses   none: press F2 to configure the network")
 }
 
 func joined(words []string) string {

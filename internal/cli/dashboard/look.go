@@ -53,6 +53,7 @@ type looker interface {
 type source struct {
 	ctx    context.Context // of the whole program
 	target *connect.Target
+	brief  bool // leaves out what takes a node much work
 }
 
 func (s *source) look(i int) look {
@@ -62,14 +63,14 @@ func (s *source) look(i int) look {
 	defer cancel()
 
 	l := look{node: node.Name, time: time.Now()}
-	l.err = l.fill(ctx, node)
+	l.err = l.fill(ctx, node, s.brief)
 
 	return l
 }
 
-// fill asks for everything. A node that does not serve one of the calls is
+// fill asks for everything; when brief, not for the processes. A node that does not serve one of the calls is
 // shown without its answer; only one that says nothing at all has failed.
-func (l *look) fill(ctx context.Context, n connect.Node) error {
+func (l *look) fill(ctx context.Context, n connect.Node, brief bool) error {
 	version, err := client.Check(n.Machine.Version(ctx, &emptypb.Empty{}))
 	if err != nil {
 		return err
@@ -103,10 +104,8 @@ func (l *look) fill(ctx context.Context, n connect.Node) error {
 		}
 	}
 
-	if processes, err := client.Check(n.Machine.Processes(ctx, &emptypb.Empty{})); err == nil {
-		for _, m := range processes.GetMessages() {
-			l.processes = len(m.GetProcesses())
-		}
+	if !brief {
+		l.countProcesses(ctx, n)
 	}
 
 	if services, err := client.Check(n.Machine.ServiceList(ctx, &emptypb.Empty{})); err == nil {
@@ -118,6 +117,14 @@ func (l *look) fill(ctx context.Context, n connect.Node) error {
 	l.status(ctx, n)
 
 	return nil
+}
+
+func (l *look) countProcesses(ctx context.Context, n connect.Node) {
+	if processes, err := client.Check(n.Machine.Processes(ctx, &emptypb.Empty{})); err == nil {
+		for _, m := range processes.GetMessages() {
+			l.processes = len(m.GetProcesses())
+		}
+	}
 }
 
 // status asks for the state of the machine.

@@ -24,15 +24,22 @@ type model struct {
 	width, height int
 
 	// On a machine's own console.
-	ctx  context.Context // of the whole program
-	meta metaWriter      // nil elsewhere
-	form *form           // nil while the machine is shown
+	ctx   context.Context // of the whole program
+	meta  metaWriter      // nil elsewhere
+	first string          // the service whose log is shown until another is chosen
+	form  *form           // nil while the machine is shown
 }
+
+// The size of a terminal that does not say it.
+const (
+	usualColumns = 80
+	usualRows    = 24
+)
 
 func newModel(nodes int, interval time.Duration, source looker) *model {
 	return &model{
 		source: source, interval: interval,
-		now: make([]look, nodes), before: make([]look, nodes), width: 80, height: 24,
+		now: make([]look, nodes), before: make([]look, nodes), width: usualColumns, height: usualRows,
 	}
 }
 
@@ -95,6 +102,7 @@ func (m *model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 		}
 
 		m.now[message.node] = message.look
+		m.choose()
 	case logged:
 		// An answer that comes too late is about something else.
 		if message.node == m.node && message.service == m.subject() {
@@ -133,6 +141,15 @@ func (m *model) pressOnConsole(key tea.Key) (handled bool, command tea.Cmd) {
 	}
 
 	return true, command
+}
+
+// choose chooses the first service to show, once it is known.
+func (m *model) choose() {
+	for i, service := range m.now[m.node].services {
+		if m.first != "" && service.GetId() == m.first {
+			m.service, m.first = i, ""
+		}
+	}
 }
 
 // press handles a key.

@@ -124,9 +124,14 @@ func summary(now, before look) []string {
 		state = styleBad.Render("not ready")
 	}
 
+	processes := ""
+	if now.processes > 0 {
+		processes = fmt.Sprintf("   processes %d", now.processes)
+	}
+
 	lines := []string{
 		fmt.Sprintf("%s  %s, %s  %s", styleTitle.Render(now.node), now.stage, state, styleFaint.Render(now.version)),
-		fmt.Sprintf("load %.2f %.2f %.2f   processors %d   processes %d", now.load[0], now.load[1], now.load[2], now.processors, now.processes),
+		fmt.Sprintf("load %.2f %.2f %.2f   processors %d%s", now.load[0], now.load[1], now.load[2], now.processors, processes),
 		fmt.Sprintf("cpu    %s %3.0f%%", bar(busy(before.cpu, now.cpu)), 100*busy(before.cpu, now.cpu)),
 	}
 
