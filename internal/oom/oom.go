@@ -30,6 +30,8 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/basalt-os/basalt/internal/expression"
 )
 
 // Class is what a control group is for: the later, the more is lost when it
@@ -78,9 +80,6 @@ const (
 	DefaultInterval = 500 * time.Millisecond
 )
 
-// maxCost bounds what an expression may do.
-const maxCost = 100_000
-
 // Sample is the pressure on memory at a moment.
 type Sample struct {
 	Time    time.Time
@@ -120,7 +119,7 @@ func NewPolicy(trigger, ranking string, strict bool) (*Policy, error) {
 
 	var err error
 	if p.trigger, err = compile(trigger, cel.BoolType, triggerVariables()); err != nil {
-		return nil, fmt.Errorf("compiling the expression that tells when memory lacks: %w", err)
+		return nil, fmt.Errorf("when memory lacks: %w", err)
 	}
 
 	number := cel.OptionalType(cel.UintType)
@@ -130,7 +129,7 @@ func NewPolicy(trigger, ranking string, strict bool) (*Policy, error) {
 		cel.Variable("memory_current", number), cel.Variable("memory_peak", number), cel.Variable("memory_max", number),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("compiling the expression that ranks control groups: %w", err)
+		return nil, fmt.Errorf("ranking control groups: %w", err)
 	}
 
 	return p, nil
@@ -149,7 +148,7 @@ func triggerVariables() []cel.EnvOption {
 	return options
 }
 
-func compile(expression string, want *cel.Type, variables []cel.EnvOption) (cel.Program, error) {
+func compile(text string, want *cel.Type, variables []cel.EnvOption) (cel.Program, error) {
 	byClass := cel.MapType(cel.IntType, cel.DoubleType)
 	options := append([]cel.EnvOption{
 		cel.OptionalTypes(),
@@ -161,21 +160,7 @@ func compile(expression string, want *cel.Type, variables []cel.EnvOption) (cel.
 		options = append(options, cel.Constant(name, cel.IntType, types.Int(class)))
 	}
 
-	env, err := cel.NewEnv(options...)
-	if err != nil {
-		return nil, err
-	}
-
-	ast, issues := env.Compile(expression)
-	if err := issues.Err(); err != nil {
-		return nil, err
-	}
-
-	if !ast.OutputType().IsExactType(want) {
-		return nil, fmt.Errorf("it is a %s, expected a %s", ast.OutputType(), want)
-	}
-
-	return env.Program(ast, cel.CostLimit(maxCost))
+	return expression.Compile(text, want, options...)
 }
 
 // multiply is the sum of the products of two vectors.

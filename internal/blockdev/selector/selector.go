@@ -5,7 +5,8 @@
 // "basaltctl get disks -o yaml" shows, and system_disk says whether it is the
 // one that the system is on. In an expression about volumes there is also
 // volume, with the fields of "get discoveredvolumes". KiB, MiB, GiB, TiB, KB,
-// MB, GB and TB are numbers of bytes: disk.size > 100u * GB.
+// MB, GB and TB are numbers of bytes: disk.size > 100u * GB. glob(pattern, text)
+// says whether a text is like a pattern, in which a star stands for anything.
 package selector
 
 import (
@@ -16,12 +17,9 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
 
+	"github.com/basalt-os/basalt/internal/expression"
 	"github.com/basalt-os/basalt/internal/resources/block"
 )
-
-// maxCost bounds what an expression may take, in units of the CEL library: an
-// expression of any use takes a few hundred.
-const maxCost = 100_000
 
 // Subject is what an expression is about.
 type Subject struct {
@@ -53,7 +51,7 @@ func ForVolumes(expression block.Expression) (*Selector, error) {
 // typeName is how the library names a native type.
 func typeName[T any]() string { return reflect.TypeFor[T]().String() }
 
-func compile(expression block.Expression, variables ...cel.EnvOption) (*Selector, error) {
+func compile(text block.Expression, variables ...cel.EnvOption) (*Selector, error) {
 	options := append(variables, ext.NativeTypes(
 		reflect.TypeFor[block.Disk](), reflect.TypeFor[block.DiscoveredVolume](), ext.ParseStructTag("yaml"),
 	))
@@ -64,26 +62,12 @@ func compile(expression block.Expression, variables ...cel.EnvOption) (*Selector
 		options = append(options, cel.Constant(name, cel.UintType, types.Uint(bytes)))
 	}
 
-	env, err := cel.NewEnv(options...)
+	program, err := expression.Compile(string(text), cel.BoolType, append(options, expression.Glob())...)
 	if err != nil {
-		return nil, fmt.Errorf("preparing CEL: %w", err)
+		return nil, err
 	}
 
-	ast, issues := env.Compile(string(expression))
-	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("compiling expression %q: %w", expression, err)
-	}
-
-	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("compiling expression %q: its result is %s, not true or false", expression, ast.OutputType())
-	}
-
-	program, err := env.Program(ast, cel.CostLimit(maxCost))
-	if err != nil {
-		return nil, fmt.Errorf("compiling expression %q: %w", expression, err)
-	}
-
-	return &Selector{text: string(expression), program: program}, nil
+	return &Selector{text: string(text), program: program}, nil
 }
 
 // Matches evaluates the expression.

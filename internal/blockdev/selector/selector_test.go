@@ -5,6 +5,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/blockdev/selector"
 	"github.com/basalt-os/basalt/internal/resources/block"
+	"github.com/basalt-os/basalt/pkg/machineconfig"
 )
 
 var disk = block.Disk{
@@ -21,6 +22,7 @@ func TestDisks(t *testing.T) {
 		`disk.size >= 100000000000u`:           true,
 		`"/dev/disk/by-id/x" in disk.symlinks`: true,
 		`disk.model.startsWith("Fast") && !disk.rotational && disk.serial == ""`: true,
+		`glob("Fast*", disk.model) && !glob("Slow*", disk.model)`:                true,
 		`disk.dev_path in ["/dev/sda", "/dev/nvme0n1"]`:                          true,
 		`disk.io_size == 0u && disk.sector_size == 0u`:                           true,
 	} {
@@ -34,6 +36,39 @@ func TestDisks(t *testing.T) {
 		if got, err := s.Matches(selector.Subject{Disk: &disk, SystemDisk: true}); err != nil || got != want {
 			t.Errorf("%s is %v, %v", expression, got, err)
 		}
+	}
+}
+
+// What the older form of a configuration says about disks becomes an expression
+// that can be used.
+func TestOlderForm(t *testing.T) {
+	const legacy = `machine:
+  type: worker
+  install:
+    diskSelector:
+      name: /dev/nvme*
+      model: Fast*
+      serial: ""
+      modalias: '*'
+      uuid: '*'
+      wwid: '*'
+      busPath: '*'
+      type: nvme
+      size: '>= 100GB'
+`
+
+	cfg, err := machineconfig.Load([]byte(legacy), machineconfig.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	s, err := selector.ForDisks(block.Expression(cfg.Machine().Install.Provisioning.DiskSelector.Match))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if got, err := s.Matches(selector.Subject{Disk: &disk}); err != nil || !got {
+		t.Errorf("the disk is not selected: %v, %v", got, err)
 	}
 }
 

@@ -84,7 +84,6 @@ func write(ctx context.Context, rt *reconcile.Runtime, specs map[string]string) 
 
 // assigner decides. It compiles each expression once.
 type assigner struct {
-	env      *cel.Env
 	programs map[string]cel.Program
 }
 
@@ -161,16 +160,7 @@ func (a *assigner) program(expression string) (cel.Program, error) {
 		return program, nil
 	}
 
-	if a.env == nil {
-		env, err := environment()
-		if err != nil {
-			return nil, err
-		}
-
-		a.env = env
-	}
-
-	program, err := compile(a.env, expression)
+	program, err := compile(expression)
 	if err == nil {
 		a.programs[expression] = program
 	}

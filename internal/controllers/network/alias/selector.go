@@ -1,21 +1,16 @@
 package alias
 
 import (
-	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
 
+	"github.com/basalt-os/basalt/internal/expression"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
-
-// maxCost bounds what an expression may take, in units of the CEL library: an
-// expression of any use takes a few hundred.
-const maxCost = 100_000
 
 // Link is what expressions see of a link: the fields of its status as the wire
 // names them. The numbers are the kernel's.
@@ -71,22 +66,16 @@ func view(s network.LinkStatus) Link {
 	}
 }
 
-// environment is what expressions are compiled in.
-func environment() (*cel.Env, error) {
+// compile makes a program of an expression about a link.
+func compile(text string) (cel.Program, error) {
 	link := reflect.TypeFor[Link]()
 
-	env, err := cel.NewEnv(
+	return expression.Compile(text, cel.BoolType,
 		ext.NativeTypes(link, ext.ParseStructTag("cel")),
 		cel.Variable("link", cel.ObjectType(link.String())),
 		cel.Function("mac", cel.Overload("mac_bytes", []*cel.Type{cel.BytesType}, cel.StringType, cel.UnaryBinding(mac))),
-		cel.Function("glob", cel.Overload("glob_string_string",
-			[]*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(glob))),
+		expression.Glob(),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("preparing CEL: %w", err)
-	}
-
-	return env, nil
 }
 
 // mac is the text of an address: 02:00:00:00:00:01.
@@ -97,58 +86,6 @@ func mac(value ref.Val) ref.Val {
 	}
 
 	return types.String(network.MAC(address).String())
-}
-
-// glob reports whether a text matches a pattern.
-func glob(pattern, text ref.Val) ref.Val {
-	p, ok := pattern.Value().(string)
-	if !ok {
-		return types.MaybeNoSuchOverloadErr(pattern)
-	}
-
-	t, ok := text.Value().(string)
-	if !ok {
-		return types.MaybeNoSuchOverloadErr(text)
-	}
-
-	return types.Bool(matches(p, t))
-}
-
-// matches reports whether a text is like a pattern, in which a star stands for
-// anything.
-func matches(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-
-	text, ok := strings.CutPrefix(text, parts[0])
-
-	for _, part := range parts[1 : len(parts)-1] {
-		_, rest, found := strings.Cut(text, part)
-		text, ok = rest, ok && found
-	}
-
-	return ok && strings.HasSuffix(text, parts[len(parts)-1])
-}
-
-// compile makes a program of an expression.
-func compile(env *cel.Env, expression string) (cel.Program, error) {
-	ast, issues := env.Compile(expression)
-	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("compiling expression %q: %w", expression, err)
-	}
-
-	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("compiling expression %q: its result is %s, not true or false", expression, ast.OutputType())
-	}
-
-	program, err := env.Program(ast, cel.CostLimit(maxCost))
-	if err != nil {
-		return nil, fmt.Errorf("compiling expression %q: %w", expression, err)
-	}
-
-	return program, nil
 }
 
 // selects reports whether an expression is true of a link.
