@@ -82,9 +82,10 @@ func change(ctx context.Context, client dynamic.Interface, name string, patch ma
 
 // Pods evicts all pods of a node that can go elsewhere, and waits until they
 // have gone. Pods that belong to the node stay: those of DaemonSets and static
-// ones. It returns an error when ctx ends first. What happens is told to say,
-// which may be nil.
-func Pods(ctx context.Context, client dynamic.Interface, node string, say func(format string, args ...any)) error {
+// ones. So do those without a controller, which nobody would make anew, if the node
+// comes back with what they have on it. It returns an error when ctx ends first.
+// What happens is told to say, which may be nil.
+func Pods(ctx context.Context, client dynamic.Interface, node string, comesBack bool, say func(format string, args ...any)) error {
 	if say == nil {
 		say = func(string, ...any) {}
 	}
@@ -100,7 +101,7 @@ func Pods(ctx context.Context, client dynamic.Interface, node string, say func(f
 		left := 0
 
 		for i := range list.Items {
-			if staysOnNode(&list.Items[i]) {
+			if staysOnNode(&list.Items[i], comesBack) {
 				continue
 			}
 
@@ -128,7 +129,7 @@ func Pods(ctx context.Context, client dynamic.Interface, node string, say func(f
 }
 
 // staysOnNode reports whether a pod cannot or need not go elsewhere.
-func staysOnNode(pod *unstructured.Unstructured) bool {
+func staysOnNode(pod *unstructured.Unstructured, comesBack bool) bool {
 	if pod.GetAnnotations()[corev1.MirrorPodAnnotationKey] != "" {
 		return true
 	}
@@ -140,7 +141,11 @@ func staysOnNode(pod *unstructured.Unstructured) bool {
 
 	owner := metav1.GetControllerOf(pod)
 
-	return owner != nil && owner.Kind == "DaemonSet"
+	if owner == nil {
+		return comesBack
+	}
+
+	return owner.Kind == "DaemonSet"
 }
 
 // evict asks for a pod to go. One that a disruption budget keeps is asked for

@@ -83,17 +83,38 @@ func pod(name string, change func(*corev1.Pod)) *corev1.Pod {
 }
 
 // A pod with a budget goes at the second attempt; pods of the node stay.
+// ownedBy gives a pod a controller.
+func ownedBy(kind string) func(*corev1.Pod) {
+	yes := true
+
+	return func(p *corev1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: "owner", Controller: &yes}}
+	}
+}
+
 func TestPods(t *testing.T) {
 	t.Parallel()
 
-	yes := true
+	evicted := []string{"evicted pod default/budget", "evicted pod default/plain", "pod default/budget must stay for now: budget"}
+
+	if diff := cmp.Diff(evicted, evictions(t, true)); diff != "" {
+		t.Errorf("a node that comes back (-want +got):\n%s", diff)
+	}
+
+	if diff := cmp.Diff(append([]string{"evicted pod default/bare"}, evicted...), evictions(t, false)); diff != "" {
+		t.Errorf("a node that does not come back (-want +got):\n%s", diff)
+	}
+}
+
+// evictions is what draining a node says, in the order of the alphabet.
+func evictions(t *testing.T, comesBack bool) []string {
+	t.Helper()
+
 	client := fake.NewSimpleDynamicClient(scheme.Scheme,
-		pod("plain", nil), pod("budget", nil),
+		pod("plain", ownedBy("ReplicaSet")), pod("budget", ownedBy("StatefulSet")), pod("bare", nil),
 		pod("static", func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }),
 		pod("done", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
-		pod("daemon", func(p *corev1.Pod) {
-			p.OwnerReferences = []metav1.OwnerReference{{Kind: "DaemonSet", Name: "d", Controller: &yes}}
-		}))
+		pod("daemon", ownedBy("DaemonSet")))
 	kept := false
 
 	client.PrependReactor("create", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
@@ -117,7 +138,7 @@ func TestPods(t *testing.T) {
 
 	var said []string
 
-	err := drain.Pods(t.Context(), client, "worker-1", func(format string, args ...any) {
+	err := drain.Pods(t.Context(), client, "worker-1", comesBack, func(format string, args ...any) {
 		said = append(said, fmt.Sprintf(format, args...))
 	})
 	if err != nil {
@@ -126,13 +147,7 @@ func TestPods(t *testing.T) {
 
 	slices.Sort(said)
 
-	want := []string{
-		"evicted pod default/budget", "evicted pod default/plain",
-		"pod default/budget must stay for now: budget",
-	}
-	if diff := cmp.Diff(want, said); diff != "" {
-		t.Errorf("said (-want +got):\n%s", diff)
-	}
+	return said
 }
 
 func TestPodsThatStay(t *testing.T) {
@@ -140,6 +155,7 @@ func TestPodsThatStay(t *testing.T) {
 
 	now := metav1.Now()
 	client := fake.NewSimpleDynamicClient(scheme.Scheme, pod("slow", func(p *corev1.Pod) {
+		ownedBy("ReplicaSet")(p)
 		p.DeletionTimestamp, p.Finalizers = &now, []string{"test/wait"}
 	}))
 
@@ -147,7 +163,7 @@ func TestPodsThatStay(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 
-	if err := drain.Pods(ctx, client, "worker-1", nil); !errors.Is(err, cause) {
+	if err := drain.Pods(ctx, client, "worker-1", true, nil); !errors.Is(err, cause) {
 		t.Errorf("got %v, want %v", err, cause)
 	}
 }

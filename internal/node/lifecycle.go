@@ -127,15 +127,16 @@ func (l lifecycle) Shutdown(ctx context.Context, force bool) error {
 
 // drainAndStop ends everything that runs, after the pods have moved away.
 func (n *Node) drainAndStop() []machine.Phase {
-	return append([]machine.Phase{n.drainPhase()}, n.stopPhases()...)
+	return append([]machine.Phase{n.drainPhase(true)}, n.stopPhases()...)
 }
 
-// drainPhase moves the pods of this node to others. A cluster that cannot take
+// drainPhase moves the pods of this node to others; pods without a controller
+// wait for a node that comes back as it is. A cluster that cannot take
 // them does not keep the node from ending.
-func (n *Node) drainPhase() machine.Phase {
+func (n *Node) drainPhase(comesBack bool) machine.Phase {
 	return machine.Phase{Name: "drain", Tolerant: true, Tasks: []machine.Task{
 		task("cordonAndDrainNode", drainTimeout, func(ctx context.Context) error {
-			return k8s.Drain(ctx, n.store, k8s.KubeletFiles{}, n.logger)
+			return k8s.Drain(ctx, n.store, k8s.KubeletFiles{}, comesBack, n.logger)
 		}),
 	}}
 }

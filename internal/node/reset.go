@@ -43,7 +43,7 @@ func (l lifecycle) Reset(ctx context.Context, options server.ResetOptions) error
 	var phases []machine.Phase
 
 	if options.Graceful {
-		phases = append(phases, l.n.drainPhase(), machine.Phase{Name: "leave", Tolerant: true, Tasks: []machine.Task{
+		phases = append(phases, l.n.drainPhase(false), machine.Phase{Name: "leave", Tolerant: true, Tasks: []machine.Task{
 			task("leaveEtcd", leaveTimeout, l.n.leaveEtcd),
 		}})
 	}

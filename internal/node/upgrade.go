@@ -181,7 +181,7 @@ func (l lifecycle) Upgrade(ctx context.Context, options server.UpgradeOptions) e
 	}}}
 
 	if !options.Force {
-		phases = append(phases, n.drainPhase())
+		phases = append(phases, n.drainPhase(true))
 	}
 
 	return n.endNode(ctx, machine.Upgrade, machine.Restart, append(phases, n.stopPhases()...)...)

@@ -58,7 +58,7 @@ func (d *drainFlags) before(cmd *cobra.Command, target *connect.Target, wait boo
 		limited, cancel := context.WithTimeoutCause(ctx, d.timeout, errors.New("not done within "+d.timeout.String()))
 		defer cancel()
 
-		err = drain.Pods(limited, client, name, func(format string, args ...any) {
+		err = drain.Pods(limited, client, name, true, func(format string, args ...any) {
 			show.task(n.Name, fmt.Sprintf(format, args...))
 		})
 

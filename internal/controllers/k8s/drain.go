@@ -19,9 +19,10 @@ const drainOwner = "k8s.Drain"
 
 // Drain cordons the node, has the pods on it moved away and waits until they
 // have gone, as their disruption budgets allow. Pods that belong to the node
-// stay: those of DaemonSets and static ones. It returns an error when ctx ends
+// stay: those of DaemonSets and static ones, and those without a controller if the
+// node comes back with what they have on it. It returns an error when ctx ends
 // first; a node that is not registered has nothing to drain.
-func Drain(ctx context.Context, store *resource.Store, files KubeletFiles, logger *slog.Logger) error {
+func Drain(ctx context.Context, store *resource.Store, files KubeletFiles, comesBack bool, logger *slog.Logger) error {
 	name, err := derive.Find[k8s.Nodename](ctx, store, k8s.NodenameID)
 	if err != nil || name == nil || name.Spec.SkipNodeRegistration {
 		return err
@@ -50,7 +51,7 @@ func Drain(ctx context.Context, store *resource.Store, files KubeletFiles, logge
 		return err
 	}
 
-	return drain.Pods(ctx, client, name.Spec.Nodename, func(format string, args ...any) {
+	return drain.Pods(ctx, client, name.Spec.Nodename, comesBack, func(format string, args ...any) {
 		logger.Info(fmt.Sprintf(format, args...))
 	})
 }
