@@ -35,7 +35,7 @@ var _ server.Machine = lifecycle{}
 
 // Reboot implements [server.Machine].
 func (l lifecycle) Reboot(ctx context.Context, mode server.RebootMode) error {
-	phases := l.n.drainAndStop()
+	phases := l.n.drainAndStop(false)
 
 	switch {
 	case mode == server.RebootForce:
@@ -117,22 +117,22 @@ func (n *Node) prepareKexec(ctx context.Context) (loaded bool, err error) {
 
 // Shutdown implements [server.Machine].
 func (l lifecycle) Shutdown(ctx context.Context, force bool) error {
-	phases := l.n.drainAndStop()
-	if force {
-		phases = l.n.stopPhases()
-	}
-
-	return l.n.endNode(ctx, machine.Shutdown, machine.PowerOff, phases...)
+	return l.n.endNode(ctx, machine.Shutdown, machine.PowerOff, l.n.drainAndStop(force)...)
 }
 
-// drainAndStop ends everything that runs, after the pods have moved away.
-func (n *Node) drainAndStop() []machine.Phase {
+// drainAndStop ends everything that runs, after the pods have moved away; forced,
+// it does not move them.
+func (n *Node) drainAndStop(force bool) []machine.Phase {
+	if force {
+		return n.stopPhases()
+	}
+
 	return append([]machine.Phase{n.drainPhase(true)}, n.stopPhases()...)
 }
 
 // drainPhase moves the pods of this node to others; pods without a controller
-// wait for a node that comes back as it is. A cluster that cannot take
-// them does not keep the node from ending.
+// wait for a node that comes back as it is. A cluster that cannot take them does
+// not keep the node from ending.
 func (n *Node) drainPhase(comesBack bool) machine.Phase {
 	return machine.Phase{Name: "drain", Tolerant: true, Tasks: []machine.Task{
 		task("cordonAndDrainNode", drainTimeout, func(ctx context.Context) error {

@@ -180,11 +180,7 @@ func (l lifecycle) Upgrade(ctx context.Context, options server.UpgradeOptions) e
 		task("upgrade", installTimeout, func(ctx context.Context) error { return n.upgradeTo(ctx, options.Image, options.Force) }),
 	}}}
 
-	if !options.Force {
-		phases = append(phases, n.drainPhase(true))
-	}
-
-	return n.endNode(ctx, machine.Upgrade, machine.Restart, append(phases, n.stopPhases()...)...)
+	return n.endNode(ctx, machine.Upgrade, machine.Restart, append(phases, n.drainAndStop(options.Force)...)...)
 }
 
 // upgradeTo runs the installer of an image.
@@ -203,7 +199,7 @@ func (n *Node) stageUpgrade(ctx context.Context, options server.UpgradeOptions) 
 		return err
 	}
 
-	return n.endNode(ctx, machine.StageUpgrade, machine.Restart, n.drainAndStop()...)
+	return n.endNode(ctx, machine.StageUpgrade, machine.Restart, n.drainAndStop(false)...)
 }
 
 // runStagedUpgrade does what the last boot left to this one, and says whether
@@ -246,5 +242,5 @@ func (l lifecycle) Rollback(ctx context.Context) error {
 
 	n.logger.Info("rolling back", "from", from, "to", to)
 
-	return n.endNode(ctx, machine.Reboot, machine.Restart, n.drainAndStop()...)
+	return n.endNode(ctx, machine.Reboot, machine.Restart, n.drainAndStop(false)...)
 }
