@@ -2,7 +2,6 @@ package trial
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,7 +9,7 @@ import (
 	"time"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
@@ -90,27 +89,9 @@ func run(t *testing.T, f *fake) *resource.Store {
 	t.Helper()
 
 	store := f.store
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
-
-	err := engine.Register(Controller(Dependencies{
+	reconciletest.Run(t, store, Controller(Dependencies{
 		Config: &configured.Reader{}, Machine: f, Begun: f.now, Now: f.clock,
 	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	t.Cleanup(func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
 
 	return store
 }

@@ -2,7 +2,6 @@ package block
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/basalt-os/basalt/internal/gpt"
 	"github.com/basalt-os/basalt/internal/metapart"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/internal/resources/runtime"
@@ -45,27 +45,7 @@ type node struct {
 func (n *node) start(controllers ...reconcile.Controller) {
 	n.t.Helper()
 
-	engine := reconcile.NewEngine(n.store, slog.New(slog.DiscardHandler))
-
-	for _, c := range controllers {
-		if err := engine.Register(c); err != nil {
-			n.t.Fatal(err)
-		}
-	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-
-	go func() {
-		defer close(done)
-
-		engine.Run(ctx)
-	}()
-
-	n.t.Cleanup(func() {
-		cancel()
-		<-done
-	})
+	reconciletest.Run(n.t, n.store, controllers...)
 }
 
 func newNode(t *testing.T) *node {

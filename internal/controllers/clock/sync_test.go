@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/clock"
 	"github.com/basalt-os/basalt/internal/resources/config"
@@ -32,9 +32,7 @@ func run(t *testing.T, now func() time.Time) *resource.Store {
 
 	logger := slog.New(slog.DiscardHandler)
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, logger)
-
-	err := engine.Register(newSync(Dependencies{
+	reconciletest.Run(t, store, newSync(Dependencies{
 		Config: &configured.Reader{}, Clock: still{}, Now: now, Logger: logger,
 		Query: func(_ context.Context, server string, _ bool) (timesync.Sample, error) {
 			if server != "good" {
@@ -44,22 +42,6 @@ func run(t *testing.T, now func() time.Time) *resource.Store {
 			return timesync.Sample{Offset: time.Hour}, nil
 		},
 	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	t.Cleanup(func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
 
 	return store
 }

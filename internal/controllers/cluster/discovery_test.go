@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/basalt-os/basalt/internal/discovery"
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/cluster"
 	"github.com/basalt-os/basalt/internal/resources/machinetype"
@@ -142,12 +142,7 @@ func discovering(t *testing.T, endpoints ...string) *resource.Store {
 func control(t *testing.T, store *resource.Store) {
 	t.Helper()
 
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
-	if err := engine.Register(DiscoveryService(Dependencies{Version: "test", Logger: slog.New(slog.DiscardHandler)})); err != nil {
-		t.Fatal(err)
-	}
-
-	background(t, engine.Run)
+	reconciletest.Run(t, store, DiscoveryService(Dependencies{Version: "test", Logger: slog.New(slog.DiscardHandler)}))
 }
 
 // signal says that the machine is reset.

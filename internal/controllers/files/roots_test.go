@@ -1,14 +1,13 @@
 package files
 
 import (
-	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/resources/files"
@@ -88,24 +87,7 @@ func run(t *testing.T, controller reconcile.Controller) *resource.Store {
 	t.Helper()
 
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
-
-	if err := engine.Register(controller); err != nil {
-		t.Fatal(err)
-	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	t.Cleanup(func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	reconciletest.Run(t, store, controller)
 
 	return store
 }

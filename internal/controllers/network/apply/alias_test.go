@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"testing"
 
@@ -11,7 +10,7 @@ import (
 
 	kernelnetwork "github.com/basalt-os/basalt/internal/controllers/network"
 	"github.com/basalt-os/basalt/internal/controllers/network/netnstest"
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
@@ -144,26 +143,10 @@ func TestAliasMoves(t *testing.T) {
 
 	kernel := telling{changes: make(chan string, 100)}
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
 
-	for _, c := range Controllers(kernel, kernelnetwork.Netlink{}.Watch) {
-		if err := engine.Register(c); err != nil {
-			t.Fatal(err)
-		}
-	}
+	defer reconciletest.Run(t, store, Controllers(kernel, kernelnetwork.Netlink{}.Watch)...)()
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	defer func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	ctx := t.Context()
 
 	for _, step := range []struct {
 		change func() error

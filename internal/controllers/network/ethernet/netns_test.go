@@ -13,7 +13,7 @@ import (
 
 	"github.com/basalt-os/basalt/internal/controllers/configured"
 	"github.com/basalt-os/basalt/internal/controllers/network/netnstest"
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/resources/network"
@@ -50,26 +50,10 @@ func TestControllers(t *testing.T) {
 	}()
 
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.NewTextHandler(t.Output(), nil)))
 
-	for _, c := range Controllers(&configured.Reader{}, Ethtool{}, slog.New(slog.DiscardHandler)) {
-		if err := engine.Register(c); err != nil {
-			t.Fatal(err)
-		}
-	}
+	defer reconciletest.Run(t, store, Controllers(&configured.Reader{}, Ethtool{}, slog.New(slog.DiscardHandler))...)()
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	defer func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	ctx := t.Context()
 
 	const (
 		feature = "tx-tcp-segmentation"

@@ -1,13 +1,11 @@
 package platform
 
 import (
-	"context"
 	"io/fs"
-	"log/slog"
 	"sync"
 	"testing"
 
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/block"
 	"github.com/basalt-os/basalt/internal/resources/network"
@@ -132,26 +130,7 @@ func start(t *testing.T, cache Cache) *resource.Store {
 	t.Helper()
 
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
-
-	for _, c := range Controllers(cache) {
-		if err := engine.Register(c); err != nil {
-			t.Fatal(err)
-		}
-	}
-
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	t.Cleanup(func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	reconciletest.Run(t, store, Controllers(cache)...)
 
 	return store
 }

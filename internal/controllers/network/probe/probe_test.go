@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/network"
 )
@@ -126,24 +125,10 @@ func TestController(t *testing.T) {
 		func(time.Duration) <-chan time.Time { return ticks })
 
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
 
-	if err := engine.Register(c); err != nil {
-		t.Fatal(err)
-	}
+	defer reconciletest.Run(t, store, c)()
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	defer func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	ctx := t.Context()
 
 	await := func(ok func(*resource.Resource[network.ProbeStatus]) bool) {
 		t.Helper()

@@ -15,6 +15,7 @@ import (
 	"github.com/basalt-os/basalt/internal/controllers/network/layer"
 	"github.com/basalt-os/basalt/internal/controllers/network/platform"
 	"github.com/basalt-os/basalt/internal/reconcile"
+	"github.com/basalt-os/basalt/internal/reconcile/reconciletest"
 	"github.com/basalt-os/basalt/internal/resource"
 	"github.com/basalt-os/basalt/internal/resources/config"
 	"github.com/basalt-os/basalt/internal/resources/network"
@@ -50,26 +51,10 @@ func TestLayers(t *testing.T) {
 	}
 
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
 
-	for _, c := range slices.Concat([]reconcile.Controller{Defaults(settings.Ignored), Cmdline(settings)}, layer.Merges()) {
-		if err := engine.Register(c); err != nil {
-			t.Fatal(err)
-		}
-	}
+	defer reconciletest.Run(t, store, slices.Concat([]reconcile.Controller{Defaults(settings.Ignored), Cmdline(settings)}, layer.Merges())...)()
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	defer func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	ctx := t.Context()
 
 	for _, name := range []string{"eth0", "eth1", "eth2"} {
 		if err := store.Create(ctx, resource.New(name, network.LinkStatus{Type: network.LinkTypeEther}), "test"); err != nil {
@@ -97,27 +82,11 @@ func TestAlias(t *testing.T) {
 	t.Parallel()
 
 	store := resource.NewStore()
-	engine := reconcile.NewEngine(store, slog.New(slog.DiscardHandler))
 	reader := &configured.Reader{}
 
-	for _, c := range slices.Concat([]reconcile.Controller{Defaults(nil), Documents(reader), alias.Config(reader)}, layer.Merges()) {
-		if err := engine.Register(c); err != nil {
-			t.Fatal(err)
-		}
-	}
+	defer reconciletest.Run(t, store, slices.Concat([]reconcile.Controller{Defaults(nil), Documents(reader), alias.Config(reader)}, layer.Merges())...)()
 
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-
-	go func() { done <- engine.Run(ctx) }()
-
-	defer func() {
-		cancel()
-
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}()
+	ctx := t.Context()
 
 	text := `version: v1alpha1
 machine:
