@@ -68,8 +68,9 @@ func (s *source) look(i int) look {
 	return l
 }
 
-// fill asks for everything; when brief, not for the processes. A node that does not serve one of the calls is
-// shown without its answer; only one that says nothing at all has failed.
+// fill asks for everything; when brief, not for the processes. A node that does
+// not serve one of the calls is shown without its answer; only one that says
+// nothing at all has failed.
 func (l *look) fill(ctx context.Context, n connect.Node, brief bool) error {
 	version, err := client.Check(n.Machine.Version(ctx, &emptypb.Empty{}))
 	if err != nil {
